@@ -2,12 +2,11 @@
  * ever kept is an ordinary unit test of every build (gcc, sanitizers, valgrind, qemu). */
 #include <assert.h>
 #include <dirent.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 /* The file in a block of exactly its size, so that a read past its end is one past a block. */
 static void replay_file(const char *path)

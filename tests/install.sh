@@ -1,0 +1,35 @@
+#!/bin/sh
+# install.sh BUILD -- installs into an empty folder, compiles every example against the copy as a
+# user would, shared and static, runs it, and uninstalls without leaving anything.
+set -eu
+cd "$(dirname "$0")/.."
+build=$(realpath "$1")
+dest=$(mktemp -d)
+out=$(mktemp -d)
+trap 'rm -rf "$dest" "$out"' EXIT
+
+DESTDIR=$dest meson install -C "$build" --no-rebuild --quiet
+pc=$(find "$dest" -name weir.pc)
+lib=$(dirname "$(find "$dest" -name libweir.a)")
+export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$dest"
+"$(find "$dest" -name weir -path '*/bin/*')" --version
+
+for example in examples/*.c; do
+    name=$(basename "$example" .c)
+    # What the README tells: no other option is needed.
+    # shellcheck disable=SC2046
+    cc "$example" -o "$out/$name" $(pkg-config --cflags --libs weir)
+    readelf -d "$out/$name" | grep -q 'NEEDED.*libweir\.so\.0'
+    LD_LIBRARY_PATH=$lib "$out/$name" --version
+    # shellcheck disable=SC2046
+    cc "$example" -o "$out/$name-static" $(pkg-config --cflags weir) "$lib/libweir.a" \
+        $(pkg-config --static --libs weir | sed 's/-lweir//')
+    ! readelf -d "$out/$name-static" | grep -q libweir
+    "$out/$name-static" --version
+done
+
+DESTDIR=$dest ninja -C "$build" uninstall >"$out/uninstall.log"
+left=$(find "$dest" -mindepth 1 ! -type d)
+[ -z "$left" ] || { echo "left after uninstall: $left"; exit 1; }
+left=$(find "$dest" -mindepth 1 -path '*weir*')
+[ -z "$left" ] || { echo "folders left after uninstall: $left"; exit 1; }
