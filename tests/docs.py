@@ -3,7 +3,6 @@
 backticks exist."""
 import os
 import re
-import subprocess
 import sys
 
 FOLDERS = ('src/', 'include/', 'tests/', 'docs/', 'bench/', 'fuzz/', 'gateway/', 'examples/')
@@ -47,8 +46,9 @@ def faults(page):
 
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-pages = subprocess.run(['git', 'ls-files', '-z', '*.md'], check=True, capture_output=True,
-                       text=True).stdout.split('\0')[:-1]
+pages = [os.path.relpath(os.path.join(folder, name)) for folder, _, names in os.walk('.')
+         for name in sorted(names) if name.endswith('.md')
+         and not folder.startswith(('./build', './.'))]
 found = [f'{page}:{line}: {why}' for page in pages for line, why in faults(page)]
 print('\n'.join(found))
 sys.exit(1 if found or not pages else 0)
