@@ -1,0 +1,39 @@
+/* peer.h -- where a request goes: filled in by the phase upstream_peer. */
+#ifndef WEIR_PEER_H
+#define WEIR_PEER_H
+
+#include <weir/str.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_session;
+
+/* Zeroed before each call of upstream_peer. Slices must live as long as the session (weir_printf and
+ * literals do). Whatever is set here is part of the pool's key, the durations except: two requests share a
+ * connection only if all of it is equal. */
+struct weir_peer {
+    weir_str group;           /* a partition of the pool, chosen by you; absent: none */
+    weir_dur connect_timeout; /* 0: the service's, as for all of these */
+    weir_dur read_timeout;    /* the response head, and between two bytes of its body */
+    weir_dur write_timeout;   /* between two bytes that the peer takes */
+    weir_dur idle_timeout;    /* how long its connections stay in the pool (60 s) */
+
+    /* Set by weir_peer_address and weir_lb_pick; not to be written directly. */
+    struct {
+        const void *address;  /* a resolved address, owned by the session or a backend */
+        const void *backend;
+        const char *name;     /* for logs: as it was configured */
+    } internal;
+};
+
+/* Sets the address: `1.2.3.4:80`, `[::1]:80`, `unix:/path` (host names need a load balancer, which resolves
+ * them off the workers: weir_lb_new). 0, or WEIR_EINVALID for anything else. Never blocks. */
+int weir_peer_address(struct weir_session *s, struct weir_peer *peer, const char *addr);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,69 @@
+/* session.h -- one request, as its phases see it.
+ *
+ * All of these are called from phases only. What they return lives until the phase `logging` has returned;
+ * nothing is freed by you. A request is a strand: its phases never run at the same time, so ctx needs no
+ * lock; but request-body and response phases take turns whenever one of them blocks. A phase may resume on another
+ * thread after a call that blocks: keep no errno, thread_local variable, pthread or std mutex across one. */
+#ifndef WEIR_SESSION_H
+#define WEIR_SESSION_H
+
+#include <weir/error.h>
+#include <weir/head.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_session;
+
+/* The `ctx_size` bytes of this request, zeroed at its start. */
+void *weir_ctx(struct weir_session *s);
+
+/* The service's `state`: plain memory shared by all workers; guarding it is up to you. */
+void *weir_state(struct weir_session *s);
+
+/* The client's request, read-only: what goes upstream is handed to upstream_request_filter. */
+const struct weir_head *weir_request(struct weir_session *s);
+
+/* The id of this request, as it stands in the logs. */
+weir_str weir_request_id(struct weir_session *s);
+
+/* The client's address, as `1.2.3.4:5678`, `[::1]:5678` or `unix:`. */
+weir_str weir_client(struct weir_session *s);
+
+/* `n` bytes, aligned for any type, not zeroed. NULL without memory, and then the phase fails with WEIR_ENOMEM
+ * whatever it returns. */
+void *weir_alloc(struct weir_session *s, size_t n);
+
+/* Formats a text (printf; runs on the coroutine's stack for the usual conversions). Absent without memory. */
+weir_str weir_printf(struct weir_session *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Calls fn(arg) after `logging`, last first. fn must not block. */
+void weir_defer(struct weir_session *s, void (*fn)(void *), void *arg);
+
+/* A response head of your own with that status (200 to 599), to be filled and sent. Never NULL. */
+struct weir_head *weir_new_response(struct weir_session *s, int status);
+
+/* Sends `res` with `body` to the client and returns WEIR_ANSWERED, or an error if the client is gone, or
+ * WEIR_EINVALID if a response was sent before. Content-Length is set; for HEAD, 204 and 304 no body is sent. May block. */
+int weir_send_str(struct weir_session *s, struct weir_head *res, weir_str body);
+
+/* Sends a short answer of type text/plain. As weir_send_str. `body` may be NULL. */
+int weir_respond(struct weir_session *s, int status, const char *body);
+
+/* Fails the request: the client gets `status` (400 to 599), the log the words. Returns WEIR_EFILTER, to be returned by the
+ * phase. The first cause stays: a second call changes nothing. */
+int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Why this request failed, in words; "" if it did not. */
+const char *weir_why(struct weir_session *s);
+
+#ifdef __cplusplus
+}
+#endif
+
+#define weir_send(s, res, body) weir_send_str((s), (res), WEIR(body))
+
+#endif

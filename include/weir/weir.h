@@ -1,0 +1,14 @@
+/* weir.h -- write an HTTP proxy. Includes everything, in the order in which one meets it. */
+#ifndef WEIR_H
+#define WEIR_H
+
+#include <weir/str.h>     /* slices, durations */
+#include <weir/server.h>  /* the process */
+#include <weir/proxy.h>   /* phases, services */
+#include <weir/lb.h>      /* backends */
+#include <weir/session.h> /* in a phase */
+#include <weir/head.h>    /* heads */
+#include <weir/peer.h>    /* where a request goes */
+#include <weir/error.h>   /* what can go wrong */
+
+#endif
