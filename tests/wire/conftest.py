@@ -1,0 +1,62 @@
+"""Fixtures: `origin(script...)` and `weir(upstream..., options...)`, both ended with the test."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+sys.dont_write_bytecode = True
+
+from weirtest import Origin, Proxy, binary  # noqa: E402
+from weirtest.proxy import ROOT  # noqa: E402
+
+
+def pytest_sessionstart(session):
+    """Without a binary there is nothing to test: let ./dev build one."""
+    if not os.path.exists(binary()):
+        built = subprocess.run([ROOT / "dev", "build"], stdout=subprocess.PIPE, text=True)
+        if built.returncode or not built.stdout.strip():
+            pytest.exit(f"no {binary()}, and ./dev build failed", 1)
+        os.environ["WEIR_BIN"] = built.stdout.strip().splitlines()[-1]
+
+
+def all_of(calls):
+    """Calls each, though others fail; raises the first failure at the end."""
+    errors = []
+    for call in calls:
+        try:
+            call()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture
+def origin():
+    """origin(*scripts, address=...) starts one; see weirtest/origin.py."""
+    started = []
+
+    def start(*scripts, **options):
+        started.append(Origin(*scripts, **options))
+        return started[-1]
+    start.stop = lambda: all_of([o.stop for o in started])
+    yield start
+    start.stop()
+
+
+@pytest.fixture
+def weir(origin, tmp_path):
+    """weir(*upstreams and options) starts `weir proxy`; see weirtest/proxy.py.
+
+    At the end clients go first, then origins: what the proxy still holds then is leaked."""
+    started = []
+
+    def start(*args, **options):
+        folder = tmp_path / f"weir{len(started)}"
+        folder.mkdir()
+        started.append(Proxy(folder, *[getattr(a, "name", a) for a in args], **options))
+        return started[-1]
+    yield start
+    all_of([p.close_clients for p in started] + [origin.stop] + [p.finish for p in started])

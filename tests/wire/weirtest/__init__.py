@@ -1,0 +1,9 @@
+"""The one helper of the wire tests: a raw client, a scripted origin, the real binary between."""
+
+from .client import Client, chunks, request
+from .message import WAIT, Ended, Malformed
+from .origin import OK, Conn, Origin, echo, once, serve
+from .proxy import Proxy, binary, poll, run
+
+__all__ = ["Client", "Conn", "Ended", "Malformed", "OK", "Origin", "Proxy", "WAIT", "binary",
+           "chunks", "echo", "once", "poll", "request", "run", "serve"]
