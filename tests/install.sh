@@ -24,7 +24,10 @@ for example in examples/*.c; do
     # shellcheck disable=SC2046
     cc "$example" -o "$out/$name-static" $(pkg-config --cflags weir) "$lib/libweir.a" \
         $(pkg-config --static --libs weir | sed 's/-lweir//')
-    ! readelf -d "$out/$name-static" | grep -q libweir
+    if readelf -d "$out/$name-static" | grep libweir; then
+        echo "$name: linked statically, and yet it needs libweir.so"
+        exit 1
+    fi
     "$out/$name-static" --version
 done
 
