@@ -5,9 +5,7 @@
 #ifndef __ASSEMBLER__
 
 #pragma GCC visibility push(default)
-#if __has_include(<weir/weir.h>)
 #include <weir/weir.h>
-#endif
 #pragma GCC visibility pop
 
 #endif
