@@ -1,7 +1,7 @@
 /* arena.h -- memory that is given back all at once.
  *
- * An arena starts in memory of its owner (a request: the top page of its stack mapping) and grows by
- * malloc'ed pieces. Nothing in it is freed by itself. Not for use by two threads at a time. */
+ * An arena starts in memory of its owner (a request: the top page of its stack mapping) and grows
+ * by malloc'ed pieces. Nothing in it is freed by itself. Not for use by two threads at a time. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -16,13 +16,15 @@ struct arena {
     struct arena_piece *pieces;    /* malloc'ed ones, newest first */
 };
 
-/* Starts with `size` bytes at `mem`, which stay the caller's and outlive the arena. */
+/* Starts with `size` bytes at `mem`, which stay the caller's and outlive the arena; NULL and 0 for
+ * an arena that begins with nothing. */
 void arena_init(struct arena *a, void *mem, size_t size);
 
 /* Frees the pieces. The arena may be initialised again. */
 void arena_done(struct arena *a);
 
-/* `n` bytes, not zeroed, aligned for any type; NULL without memory. arena_text: not aligned, for bytes. */
+/* `n` bytes, not zeroed, aligned for any type; NULL without memory. arena_text: not aligned, for
+ * bytes. */
 void *arena_alloc_slow(struct arena *a, size_t n);
 
 static inline void *arena_alloc(struct arena *a, size_t n)
