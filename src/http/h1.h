@@ -1,0 +1,58 @@
+/* h1.h -- an HTTP/1 connection, either side (RFC 9112).
+ *
+ * The struct is embedded in what the layers above keep for a connection. While it is idle it holds neither a coroutine nor
+ * a buffer. All framing state is here, and bytes are consumed and state is moved on without a pause between, so a
+ * cancelled read loses nothing. */
+#ifndef HTTP_H1_H
+#define HTTP_H1_H
+
+#include "codec/chunked.h"
+#include "http/http.h"
+#include "net/stream.h"
+
+enum h1_role { H1_SERVER, H1_CLIENT };
+
+struct h1_conn {
+    struct http_stream      http; /* first: ops get a pointer to it */
+    struct stream           net;
+    const struct h1_limits *limits;
+
+    /* Bytes read and not yet consumed: buf[pos..end). */
+    char    *buf;     /* from buf_get, or malloc'ed (`cap` > BUF_SIZE) for a large head; NULL: none */
+    uint32_t pos, end, cap;
+
+    /* The message being read, and the one being written. */
+    struct chunked chunked;
+    uint64_t       read_left, write_left;
+    uint8_t        read_mode, write_mode; /* enum body_mode */
+    uint8_t        role;
+    uint8_t        peer_minor;  /* server: version of the current request */
+    bool           asked_alive; /* server: HTTP/1.0 with Connection: keep-alive */
+    bool           bodyless;    /* client: the request was HEAD */
+    bool           broken;      /* an error on the way: never used again */
+    bool           heard;       /* client: a byte of a response has been seen */
+    struct arena  *arena;       /* of the message being read: trailers go there */
+};
+
+/* A connection on a fresh stream. Limits must outlive it. */
+void h1_init(struct h1_conn *c, enum h1_role role, struct stream net, const struct h1_limits *limits);
+
+/* Makes ready for the next exchange (before read_head on a server, before write on a client). */
+void h1_next(struct h1_conn *c);
+
+/* Have bytes of a next message arrived already (pipelining)? */
+bool h1_buffered(const struct h1_conn *c);
+
+/* Both messages complete, persistent, and (client) not a byte too many: may it serve another exchange? */
+bool h1_reusable(const struct h1_conn *c);
+
+/* Server, after the response: reads and drops what is left of the request body, at most H1_DRAIN_MAX bytes. true: done, the
+ * connection can go on. Blocks until `until`. */
+#define H1_DRAIN_MAX (64u * 1024)
+bool h1_drain(struct h1_conn *c, struct deadline until);
+
+/* Closes the stream and gives back the buffer. A server that still might be sent to lingers, so that its last answer arrives; after
+ * http_reset it is an RST. Never blocks. */
+void h1_close(struct h1_conn *c);
+
+#endif

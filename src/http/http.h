@@ -1,0 +1,93 @@
+/* http.h -- one exchange of a request and a response on one side, whatever the version.
+ *
+ * A `struct http_stream` is the server's or the client's view of one request: an HTTP/1 connection while
+ * it serves that request, or one stream of an HTTP/2 connection. Nothing above src/http knows which. One
+ * coroutine may read while another of the same strand writes; each direction has one user at a time. */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include "codec/framing.h"
+#include "net/pace.h"
+
+struct http_stream;
+
+/* A message head on its way out, with what the connection must know to frame its body. */
+struct http_message {
+    const struct weir_head *head;
+    struct framing          framing;   /* BODY_NONE, BODY_LENGTH; CHUNKED or CLOSE: of unknown length,
+                                          framed as the connection and its peer can */
+    weir_str                length_as; /* a Content-Length to state without a body (HEAD, 304) */
+    weir_str                date;      /* for a response without one; absent: none is added */
+};
+
+enum { HTTP_END = 0, HTTP_PIECE = 1, HTTP_LATER = 2 };
+
+struct http_ops {
+    /* Reads a head; `out` is initialised with the arena that keeps it. Blocks until the deadline, which
+     * starts to count for a server with the first byte. 1: got it; 0: the peer closed before a first
+     * byte (server side); < 0: an error, with st->fault saying more where there is more to say. `method`
+     * is that of the request (client side). Afterwards st->framing tells the body's length. */
+    int (*read_head)(struct http_stream *st, struct weir_head *out, enum method method,
+                     struct deadline until);
+
+    /* The next piece of the body, a slice that lives until the next read on this stream. HTTP_PIECE (then
+     * st->body_done tells whether it was the last), HTTP_END (st->trailers may be set now), < 0. With
+     * `pace` NULL it never blocks: HTTP_LATER if nothing is there yet. */
+    int (*read_body)(struct http_stream *st, weir_str *piece, struct pace *pace);
+
+    /* Writes a head (NULL: none, later pieces of the same message), a piece of its body (may be empty), and
+     * with `end` whatever ends it (st->send_trailers too, if set). Heads with status 1xx are interim: others follow. All
+     * of it has left when the call returns 0. Blocks. */
+    int (*write)(struct http_stream *st, const struct http_message *m, weir_str piece, bool end,
+                 struct pace *pace);
+
+    /* Nobody will go on here: what has been sent must not look complete, and is seen to be cut off. Never blocks.
+     * The connection is closed by its owner afterwards (h1) or goes on (h2). */
+    void (*reset)(struct http_stream *st);
+
+    /* Has the peer gone away for good, with nothing of it left to be served? 0, or the error. Never blocks. */
+    int (*gone)(struct http_stream *st);
+};
+
+struct http_stream {
+    const struct http_ops  *ops;
+    const char             *fault;         /* words for the last error, static; NULL: none */
+    struct weir_head       *trailers;      /* received, after HTTP_END; NULL: none */
+    const struct weir_head *send_trailers; /* to be sent with `end`; NULL: none */
+    struct framing          framing;       /* of the message being read */
+    bool                    body_done;     /* its body has been read to its end */
+    bool                    head_sent;     /* a final head has left, at least in part */
+    bool                    message_sent;  /* a message has left completely */
+    bool                    persistent;    /* this exchange may be followed by another; clear it to end
+                                              the connection (before a head is sent: and to say so) */
+};
+
+/* The calls by name. */
+static inline int http_read_head(struct http_stream *st, struct weir_head *out, enum method method,
+                                 struct deadline until)
+{
+    return st->ops->read_head(st, out, method, until);
+}
+
+static inline int http_read_body(struct http_stream *st, weir_str *piece, struct pace *pace)
+{
+    return st->ops->read_body(st, piece, pace);
+}
+
+static inline int http_write(struct http_stream *st, const struct http_message *m, weir_str piece,
+                             bool end, struct pace *pace)
+{
+    return st->ops->write(st, m, piece, end, pace);
+}
+
+static inline void http_reset(struct http_stream *st)
+{
+    st->ops->reset(st);
+}
+
+static inline int http_gone(struct http_stream *st)
+{
+    return st->ops->gone(st);
+}
+
+#endif

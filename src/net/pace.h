@@ -1,0 +1,25 @@
+/* pace.h -- how slow a peer may be while bytes flow in one direction.
+ *
+ * Three bounds at once: an absolute one, a gap between two bytes, and a minimal rate that starts to count after PACE_GRACE. Only time
+ * spent waiting for the peer counts, never our own. The error of the bound that is hit first is what the call returns. */
+#ifndef NET_PACE_H
+#define NET_PACE_H
+
+#include "runtime/deadline.h"
+
+#define PACE_GRACE (5 * WEIR_SEC)
+
+struct pace {
+    struct deadline limit;    /* absolute */
+    weir_dur        gap;      /* WEIR_FOREVER: none */
+    int             gap_err;
+    int             rate_err;
+    uint64_t        min_rate; /* bytes a second; WEIR_UNLIMITED or 0: none */
+    uint64_t        bytes;    /* moved so far */
+    weir_dur        waited;   /* for them */
+};
+
+/* Until when to wait for the next byte, seen from `now`. */
+struct deadline pace_next(const struct pace *p, int64_t now);
+
+#endif

@@ -1,0 +1,11 @@
+/* resolve.h -- names to addresses, off the workers. */
+#ifndef NET_RESOLVE_H
+#define NET_RESOLVE_H
+
+#include "net/addr.h"
+
+/* The addresses of `host` with `port`, by the system's resolver (nsswitch, /etc/hosts, DNS), without duplicates, at most `max`. Blocks (coroutine: on a helper thread). Their number,
+ * or WEIR_EDNS with `*why` = a static sentence. */
+int resolve(const char *host, uint16_t port, struct addr *out, unsigned max, const char **why);
+
+#endif

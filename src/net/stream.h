@@ -1,0 +1,48 @@
+/* stream.h -- a connected byte stream: reads and writes that park, with a pace. Plain TCP or Unix sockets here; TLS (src/tls) puts
+ * itself in between by `filter`. */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include <sys/uio.h>
+
+#include "net/addr.h"
+#include "net/pace.h"
+#include "runtime/slot.h"
+
+struct stream;
+
+/* What TLS implements. Semantics as of the calls below. */
+struct stream_filter {
+    ssize_t (*read)(struct stream *st, void *buf, size_t len, struct pace *pace);
+    int     (*write)(struct stream *st, struct iovec *iov, int n, struct pace *pace);
+    bool    (*pending)(const struct stream *st); /* decoded bytes wait inside */
+    void    (*close)(struct stream *st);
+};
+
+struct stream {
+    struct slot                *slot;
+    const struct stream_filter *filter;    /* NULL: plain */
+    void                       *state;     /* of the filter */
+    int                         reset_err; /* what a reset or broken pipe is called: WEIR_ECLIENTGONE or WEIR_EUPRESET */
+    bool                        drains;    /* a short read or write means drained (plain TCP only, RUNTIME.md R2) */
+};
+
+/* 0, or an error: what stream_read would wait for may be there. Lets the caller fetch a buffer only then. `pace` counts the wait. */
+int stream_wait_readable(struct stream *st, struct pace *pace);
+
+/* Is a read likely to give something at once? */
+bool stream_readable(const struct stream *st);
+
+/* > 0: bytes; 0: end of stream; < 0: the pace's error, WEIR_ECANCELED, reset_err. Blocks until there is something. */
+ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace);
+
+/* Writes all of `iov` (which it uses up), or fails: the pace's error, WEIR_ECANCELED, reset_err. Blocks. One writer at a time. */
+int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace);
+
+/* Never blocks: 1 the peer has closed or broken the connection and no byte of it is unread; 0 not so. */
+bool stream_gone(const struct stream *st);
+
+/* Ends it and closes the descriptor: `reset`: by RST, so that a cut-off body cannot look complete. Never blocks. */
+void stream_close(struct stream *st, bool reset);
+
+#endif

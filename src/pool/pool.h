@@ -1,0 +1,62 @@
+/* pool.h -- idle upstream connections, shared by all workers.
+ *
+ * Each worker has a shard: the connections whose descriptors are in its epoll. A request takes the newest one of its own shard, then of the others'. While a connection is
+ * idle nobody owns it: the event, its timeout, a taker and an eviction compete for its slot (runtime/slot.h), and the winner unlinks it. One that closes or talks while idle
+ * leaves at once. The number of idle connections of the process is bounded; the oldest goes first. */
+#ifndef POOL_POOL_H
+#define POOL_POOL_H
+
+#include "base/list.h"
+#include "http/h1.h"
+
+struct pool_node;
+
+/* The whole identity of a peer: two connections are interchangeable only if all of it is equal. Text is serialised with lengths, compared in full. */
+struct peer_key {
+    uint64_t hash;
+    size_t   len;
+    char     bytes[512]; /* longer ones: WEIR_EINVALID */
+};
+
+/* 0 or WEIR_EINVALID (too long). */
+int peer_key_make(struct peer_key *key, const struct addr *addr, weir_str group);
+
+/* An upstream connection: the pool's part around the connection. Made by upstream_open, or taken from the pool. */
+struct upstream {
+    struct h1_conn    h1;
+    struct addr       addr;
+    struct pool_node *node;     /* its peer, in the shard of its worker */
+    struct link       by_peer, by_age;
+    int64_t           idle_since;
+    weir_dur          idle_timeout;
+    struct slot_ref   ref;
+    uint32_t          requests; /* served so far */
+};
+
+/* `max_idle` for the process. Call once workers run; pool_free after rt_stop's strands are over (closes what is idle). */
+int  pool_start(unsigned max_idle);
+void pool_stop(void);
+
+/* An idle connection to this peer, or NULL. It is yours: give it back or close it. `careful`: look with a peek whether it is still usable (requests that cannot be repeated). Never blocks. */
+struct upstream *pool_take(const struct peer_key *key, bool careful);
+
+/* Gives `*up` back for reuse and clears it; the pool owns it from here on (and may close it at once). The caller knows that nothing is unread and that it may be used again. */
+void pool_give(struct upstream **up);
+
+/* Opens a new connection. Blocks. As net_connect. */
+int upstream_open(const struct peer_key *key, const struct addr *addr, weir_dur idle_timeout,
+                  struct deadline until, struct upstream **out);
+
+/* Closes and frees `*up`, and clears it. */
+void upstream_close(struct upstream **up);
+
+/* Closes all idle connections (shutdown). From a worker. */
+void pool_drain(void);
+
+struct pool_stats {
+    uint64_t opened, reused, evicted, expired, closed_by_peer; /* since start */
+    unsigned idle;
+};
+void pool_stats(struct pool_stats *out);
+
+#endif
