@@ -1,0 +1,26 @@
+/* downstream.h -- a client's connection: from accept to close, idle between requests. */
+#ifndef PROXY_DOWNSTREAM_H
+#define PROXY_DOWNSTREAM_H
+
+#include "http/h1.h"
+#include "proxy/service.h"
+
+struct downstream {
+    struct h1_conn  h1;
+    struct service *service;
+    struct addr     client;
+    uint64_t        requests; /* begun on this connection */
+};
+
+/* Takes an accepted descriptor, and gives it to worker `id` as an idle connection whose first byte starts a request. 0, or
+ * WEIR_ENOMEM (the descriptor is closed then). From any worker's stack; never blocks. */
+int downstream_accept(struct service *svc, int fd, const struct addr *client, unsigned id);
+
+/* Shutdown: from now on responses say `Connection: close`. downstream_close_idle closes idle connections (from a
+ * worker's stack); downstream_cancel_all cancels the requests that still run (after the grace). */
+void downstream_drain(void);
+bool downstream_draining(void);
+void downstream_close_idle(void);
+void downstream_cancel_all(void);
+
+#endif
