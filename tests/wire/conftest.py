@@ -14,7 +14,7 @@ from weirtest.proxy import ROOT  # noqa: E402
 
 def pytest_sessionstart(session):
     """Without a binary there is nothing to test: let ./dev build one."""
-    if not os.path.exists(binary()):
+    if not os.path.exists(binary()) and not session.config.option.collectonly:
         built = subprocess.run([ROOT / "dev", "build"], stdout=subprocess.PIPE, text=True)
         if built.returncode or not built.stdout.strip():
             pytest.exit(f"no {binary()}, and ./dev build failed", 1)

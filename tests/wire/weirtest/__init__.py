@@ -1,9 +1,11 @@
 """The one helper of the wire tests: a raw client, a scripted origin, the real binary between."""
 
+from .check import nothing_upstream, own_answer, refused, why
 from .client import Client, chunks, request
 from .message import WAIT, Ended, Malformed
 from .origin import OK, Conn, Origin, echo, once, serve
 from .proxy import Proxy, binary, poll, run
 
 __all__ = ["Client", "Conn", "Ended", "Malformed", "OK", "Origin", "Proxy", "WAIT", "binary",
-           "chunks", "echo", "once", "poll", "request", "run", "serve"]
+           "chunks", "echo", "nothing_upstream", "once", "own_answer", "poll", "refused", "request",
+           "run", "serve", "why"]
