@@ -1,7 +1,9 @@
-/* h1_parse.h -- a complete HTTP/1 head (RFC 9112 section 2 to 5) becomes a struct weir_head.
+/* h1_parse.h -- a complete HTTP/1 head (RFC 9112 sections 2 to 5) becomes a struct weir_head.
  *
- * No I/O; memory only for the array of fields, from the head's arena. Slices point into `text`, which has to
- * live as long as the head. Strict: what is ambiguous is refused, whatever a lenient peer would do. */
+ * No I/O; memory only for the array of fields, from the head's arena. Slices point into `text`, which
+ * has to live as long as the head. Strict: what is ambiguous is refused, whatever a lenient peer would
+ * do, and nothing is repaired. The bytes went through h1_scan.h before: no control bytes are left in
+ * them but HTAB and CRLF. */
 #ifndef CODEC_H1_PARSE_H
 #define CODEC_H1_PARSE_H
 
@@ -17,21 +19,27 @@ struct h1_fault {
     const char *reason;
 };
 
-/* `text` ends with the empty line, `lines` is the number of CRLFs before it (h1_scan.h). The head must be
- * initialised with its arena; fields are added.
- * Request: 0, or WEIR_EBADHEAD, _EBADTARGET, _EVERSION, _ETARGETSIZE, _EFIELDSIZE, _EFIELDCOUNT, _ENOMEM. Version: 1.0; 1.1 to 1.9 count as 1.1;
- * other well-formed ones EVERSION; malformed ones EBADHEAD. Sets method_id, target (absolute-form is taken apart: target
- * is then its path and query, authority its host and port), authority; checks Host by codec/uri.h and RFC 9112 3.2 (WEIR_EBADHOST): exactly one in HTTP/1.1,
- * at most one in 1.0, valid; absolute-form wins and replaces Host's value. */
-int h1_parse_request(weir_str text, size_t lines, const struct h1_limits *limits, struct weir_head *out,
-                     struct h1_fault *fault);
+/* `text` ends with the empty line, `lines` is the number of CRLFs before it (h1_scan.h). The head must
+ * be initialised with its arena; fields are added. `max_head` is the reader's affair.
+ *
+ * Request: 0, or WEIR_EBADHEAD, _EBADTARGET, _EVERSION, _ETARGETSIZE, _EFIELDSIZE, _EFIELDCOUNT,
+ * _EBADHOST, _ENOMEM.
+ * - Version: 1.0; 1.1 to 1.9 count as 1.1; other well-formed ones EVERSION; malformed ones EBADHEAD.
+ * - Sets method, method_id, target, authority. absolute-form is taken apart: target becomes its path
+ *   and query ("*" for OPTIONS without both, RFC 9112 3.2.4), authority its host and port.
+ * - Host by RFC 9112 3.2: exactly one in HTTP/1.1, at most one in 1.0, and valid. The authority of
+ *   absolute- and authority-form wins: it replaces Host's value, or adds Host in HTTP/1.0. */
+int h1_parse_request(weir_str text, size_t lines, const struct h1_limits *limits,
+                     struct weir_head *out, struct h1_fault *fault);
 
-/* Response: 0, or WEIR_EUPHEAD, _EUPHEADSIZE, _ENOMEM. */
+/* Response: 0, or WEIR_EUPHEAD, _EUPHEADSIZE, _ENOMEM. The status is three digits, 100 to 599; the
+ * reason phrase may be missing, with its blank or without. */
 int h1_parse_response(weir_str text, size_t lines, const struct h1_limits *limits,
                       struct weir_head *out, struct h1_fault *fault);
 
-/* A trailer section: field lines with the final empty line. Fields that may not be in trailers (RFC 9110 6.5.1: framing, routing,
- * authentication, content) are dropped, malformed ones refused with `err` (WEIR_EBADBODY or WEIR_EUPBODY). */
+/* A trailer section: field lines with the final empty line. Fields that may not be in trailers (RFC
+ * 9110 6.5.1: framing, routing, authentication, request modifiers, content) are dropped; malformed
+ * ones, and more than the limits allow, refused with `err` (WEIR_EBADBODY or WEIR_EUPBODY). */
 int h1_parse_trailers(weir_str text, const struct h1_limits *limits, struct weir_head *out, int err,
                       struct h1_fault *fault);
 

@@ -62,10 +62,19 @@ enum field_id {
 };
 
 enum method {
-    METHOD_OTHER, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_CONNECT,
-    METHOD_OPTIONS, METHOD_TRACE, METHOD_PATCH,
+    METHOD_OTHER,
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_DELETE,
+    METHOD_CONNECT,
+    METHOD_OPTIONS,
+    METHOD_TRACE,
+    METHOD_PATCH,
 };
 
+/* Name and value as they are printed; the value is never absent, but may be empty. */
 struct field {
     const char *name, *value;
     uint32_t    value_len;
@@ -85,30 +94,38 @@ struct weir_head {
     uint8_t       method_id;
     int           failed;  /* 0, or why a change could not be made: WEIR_EFIELD, _ENOMEM, _EBADTARGET */
     weir_str      method;  /* as sent */
-    weir_str      target;  /* what goes upstream: origin-form or "*" */
+    weir_str      target;  /* what goes upstream: origin-form, "*", or authority-form of CONNECT */
     weir_str      authority; /* of absolute- or authority-form, else the value of Host; may be empty */
-    weir_str      reason;  /* of a response, may be empty */
+    weir_str      reason;    /* of a response, may be empty */
+    weir_str      path;      /* canonical path of the target whose text is at `path_of`, once asked */
+    const char   *path_of;   /* for (weir_path_under); absent if it has none */
 };
 
-/* An empty head that takes its memory from `arena`, with room for `cap` fields (0: made when needed). */
+/* An empty head that takes its memory from `arena`, with room for `cap` fields (0: made when
+ * needed). Without memory it is marked failed, like any other change. */
 void head_init(struct weir_head *h, struct arena *arena, unsigned cap);
 
-enum field_id field_id_of(weir_str name);          /* FIELD_OTHER if unknown; without case */
-weir_str      field_name_of(enum field_id id);     /* the usual spelling */
-enum method   method_of(weir_str method);          /* METHOD_OTHER if unknown; with case */
+/* Makes room for `more` fields. False without memory, and the head is marked. */
+bool head_reserve(struct weir_head *h, uint32_t more);
+
+enum field_id field_id_of(weir_str name);      /* FIELD_OTHER if unknown; without case */
+weir_str      field_name_of(enum field_id id); /* the usual spelling */
+enum method   method_of(weir_str method);      /* METHOD_OTHER if unknown; with case */
 
 static inline bool head_has_id(const struct weir_head *h, enum field_id id)
 {
     return h->present >> id & 1;
 }
 
-/* The first field with this id, or NULL; head_next_id: the next one behind `f`. */
+/* The first field with this id, or NULL; head_next_id: the next one behind `f` with the same name.
+ * A field pointer is good until the head is changed. */
 struct field *head_first_id(const struct weir_head *h, enum field_id id);
 struct field *head_next_id(const struct weir_head *h, const struct field *f);
 weir_str      head_get_id(const struct weir_head *h, enum field_id id);
 unsigned      head_count_id(const struct weir_head *h, enum field_id id);
 
-/* As the public calls, for a known name and a value that needs neither copy nor check. */
+/* As the public calls, for a known name and a value that needs neither copy nor check and outlives
+ * the head. */
 void head_set_id(struct weir_head *h, enum field_id id, weir_str value);
 void head_add_id(struct weir_head *h, enum field_id id, weir_str value);
 void head_del_id(struct weir_head *h, enum field_id id);
@@ -116,13 +133,16 @@ void head_del_id(struct weir_head *h, enum field_id id);
 /* Adds without copy and check (parsers; values that are known to be clean). */
 void head_add_raw(struct weir_head *h, weir_str name, weir_str value, enum field_id id);
 
-/* `dst` becomes a copy of `src` in `arena` without hop-by-hop fields: those of RFC 9110 7.6.1 and
- * whatever Connection names. The text is shared. What frames the body (Content-Length, Transfer-Encoding, Trailer)
- * goes as well: the connection that prints the head writes its own. */
+/* `dst` becomes a copy of `src` in `arena` without hop-by-hop fields: those of RFC 9110 7.6.1,
+ * HTTP2-Settings, and whatever Connection names, but for protected fields (see below): of those
+ * Connection cannot rid us. The text is shared. What frames the body (Content-Length,
+ * Transfer-Encoding, Trailer) goes as well: the connection that prints the head writes its own.
+ * 0 or WEIR_ENOMEM. */
 int head_copy_end_to_end(struct weir_head *dst, const struct weir_head *src, struct arena *arena);
 
-/* May Connection name what it names? WEIR_EBADCONN for a malformed list, 10 names or more, or a protected
- * field (Host, Content-Length, Transfer-Encoding [as an option], Authorization, X-Forwarded-*, Forwarded, Cookie, ...); 0 if it may. */
+/* May Connection name what it names? WEIR_EBADCONN for a malformed list, 10 names or more, or a
+ * protected field: every name we know but those that belong to a hop, X-Forwarded-*, X-Real-IP. 0 if
+ * it may. */
 int head_check_connection(const struct weir_head *h, const char **reason);
 
 /* Does a comma-separated list field with this id hold `token` (RFC 9110 5.6.1; without case)? */

@@ -2,7 +2,7 @@
 #ifndef CODEC_URI_H
 #define CODEC_URI_H
 
-#include "codec/head.h"
+#include "codec/h1_parse.h"
 
 enum target_form { TARGET_ORIGIN, TARGET_ABSOLUTE, TARGET_AUTHORITY, TARGET_ASTERISK };
 
@@ -10,23 +10,32 @@ struct target {
     enum target_form form;
     weir_str         scheme;    /* absolute-form: http or https, as sent */
     weir_str         authority; /* absolute- and authority-form: host[:port] */
-    weir_str         path;      /* with query: `/a?b`; "/" if absolute-form had none; "*" */
+    weir_str         path;      /* with query: `/a?b`; "*"; of absolute-form also `?b` or empty */
 };
 
-/* 0 or WEIR_EBADTARGET. Refuses bytes outside RFC 3986 (controls, blanks, `"<>\^`{|}`, non-ASCII), bad percent
- * escapes, a fragment, userinfo, an empty authority, another scheme, `http:host`, `http:/\h`. asterisk-form only with OPTIONS, authority-form
- * only (and always) with CONNECT. */
+/* 0 or WEIR_EBADTARGET. Refuses bytes outside RFC 3986 (controls, blanks, `"<>\^`{|}`, non-ASCII), bad
+ * percent escapes, a fragment, userinfo, an empty authority, another scheme, `http:host`, `http:/\h`.
+ * asterisk-form only with OPTIONS, authority-form only (and always) with CONNECT, and then with a port
+ * (RFC 9110 9.3.6). Raw `[` and `]` are let pass in path and query: browsers do not escape them, and no
+ * two readers disagree about them. */
 int target_parse(weir_str text, enum method method, struct target *out, struct h1_fault *fault);
 
-/* RFC 9110 7.2, RFC 3986 3.2.2: host [":" port]; reg-name, IPv4, or IPv6 in brackets; no userinfo; port 0 to 65535 or empty. An empty
- * value is legal only for Host. */
+/* RFC 9110 7.2, RFC 3986 3.2.2: host [":" port]; reg-name, IPv4, or IPv6 in brackets; no userinfo; port
+ * 0 to 65535 or empty. Percent escapes are refused although the grammar has them: no name that DNS
+ * knows needs one, and what `%2f` in a host means depends on whom you ask. The empty text is not
+ * valid here; a Host field may be empty. */
 bool authority_valid(weir_str text);
 
-/* Brings the path of `target` (query excluded) to one form in `arena`: unreserved characters unescaped, dot segments removed, double slashes
- * merged. 0; WEIR_EBADTARGET for an escaped slash, backslash or NUL, or a path that climbs above the root; WEIR_ENOMEM. `*same` tells that nothing changed. */
+/* Brings the path of `target` (query excluded) to one form in `arena`: unreserved characters unescaped,
+ * other escapes in upper case, dot segments removed, double slashes merged. 0, with `*same` if nothing
+ * had to change (then `*out` is a slice of `target`). WEIR_EBADTARGET for what two readers may
+ * understand in two ways: an escaped slash, backslash or NUL, a backslash, a dot segment that has a
+ * parameter (`/..;x/`) or stands in a path with escaped dots, a path that climbs above the root or does
+ * not begin with a slash. WEIR_ENOMEM. */
 int path_canonical(weir_str target, struct arena *arena, weir_str *out, bool *same);
 
-/* Is the canonical path `path` (escapes decoded on the fly) `prefix` or below it, by segments? */
+/* Is the canonical path `path` (escapes decoded on the fly) `prefix` or below it, by segments?
+ * Parameters of segments (`/a;x/b`) do not count. `prefix` is written without escapes. */
 bool path_under(weir_str path, weir_str prefix);
 
 #endif

@@ -1,0 +1,137 @@
+/* uri.c -- the four forms of a request target, and what may stand in an authority. */
+#include "codec/uri.h"
+
+#include <arpa/inet.h>
+
+#include "codec/chars.h"
+
+static int refuse(struct h1_fault *fault, const char *reason)
+{
+    fault->reason = reason;
+    return WEIR_EBADTARGET;
+}
+
+static const char *why_illegal(char c)
+{
+    return c == '#'   ? "a fragment in the request target"
+           : c == '%' ? "a percent sign without two hex digits in the request target"
+           : c == ' ' ? "a blank in the request target"
+                      : "a byte in the request target that RFC 3986 does not allow";
+}
+
+/* Legal bytes and whole escapes only? Path and query have the same alphabet but for "?". */
+static int check_bytes(weir_str text, struct h1_fault *fault)
+{
+    const char *p = text.ptr, *end = p + text.len;
+
+    while (p < end) {
+        if (likely(char_is(*p, CHAR_TARGET)))
+            p++;
+        else if (*p == '%' && end - p >= 3 && char_is(p[1], CHAR_HEX) && char_is(p[2], CHAR_HEX))
+            p += 3;
+        else
+            return refuse(fault, why_illegal(*p));
+    }
+    return 0;
+}
+
+/* scheme "://" authority path-abempty ["?" query], for the two schemes a proxy serves. */
+static int parse_absolute(weir_str text, struct target *out, struct h1_fault *fault)
+{
+    const char *p = text.ptr, *end = p + text.len;
+    size_t scheme = 0;
+
+    if (text.len > 7 && weir_str_eq_nocase((weir_str){ p, 7 }, LIT("http://")))
+        scheme = 4;
+    else if (text.len > 8 && weir_str_eq_nocase((weir_str){ p, 8 }, LIT("https://")))
+        scheme = 5;
+    if (scheme == 0)
+        return refuse(fault, "a request target that begins neither with / nor with http:// or "
+                             "https:// and a host");
+    out->form = TARGET_ABSOLUTE;
+    out->scheme = (weir_str){ p, scheme };
+    p += scheme + 3;
+    out->authority.ptr = p;
+    while (p < end && *p != '/' && *p != '?')
+        p++;
+    out->authority.len = (size_t)(p - out->authority.ptr);
+    out->path = (weir_str){ p, (size_t)(end - p) };
+    if (memchr(out->authority.ptr, '@', out->authority.len) != NULL)
+        return refuse(fault, "a user name in the request target"); /* RFC 9110 4.2.4 */
+    if (!authority_valid(out->authority))
+        return refuse(fault, "a malformed host or port in the request target");
+    return check_bytes(out->path, fault);
+}
+
+static int parse_authority(weir_str text, struct target *out, struct h1_fault *fault)
+{
+    out->form = TARGET_AUTHORITY;
+    out->authority = text;
+    if (!authority_valid(text) || !char_is(text.ptr[text.len - 1], CHAR_DIGIT) ||
+        memchr(text.ptr, ':', text.len) == NULL)
+        return refuse(fault, "CONNECT needs host:port as its target");
+    return 0;
+}
+
+int target_parse(weir_str text, enum method method, struct target *out, struct h1_fault *fault)
+{
+    *out = (struct target){ .form = TARGET_ORIGIN, .path = text };
+    if (method == METHOD_CONNECT)
+        return parse_authority(text, out, fault);
+    if (text.len > 0 && *text.ptr == '/')
+        return check_bytes(text, fault);
+    if (weir_str_eq(text, LIT("*"))) {
+        out->form = TARGET_ASTERISK;
+        return method == METHOD_OPTIONS ? 0 : refuse(fault, "the target * without OPTIONS");
+    }
+    return parse_absolute(text, out, fault);
+}
+
+/* Behind the host: nothing, ":" or ":" and a number up to 65535. */
+static bool is_port(weir_str text)
+{
+    unsigned port = 0;
+
+    if (text.len == 0)
+        return true;
+    if (*text.ptr != ':' || text.len > 6)
+        return false;
+    for (size_t i = 1; i < text.len; i++) {
+        if (!char_is(text.ptr[i], CHAR_DIGIT))
+            return false;
+        port = port * 10 + (unsigned)(text.ptr[i] - '0');
+    }
+    return port <= 65535;
+}
+
+/* "[" IPv6address "]"; no zone, and none of the future forms of RFC 3986. */
+static bool is_ipv6(weir_str text)
+{
+    char z[INET6_ADDRSTRLEN];
+    struct in6_addr addr;
+
+    if (text.len < 4 || text.len - 2 >= sizeof(z))
+        return false;
+    memcpy(z, text.ptr + 1, text.len - 2);
+    z[text.len - 2] = '\0';
+    return strlen(z) == text.len - 2 && inet_pton(AF_INET6, z, &addr) == 1;
+}
+
+bool authority_valid(weir_str text)
+{
+    size_t host = 0;
+
+    if (text.len > 0 && *text.ptr == '[') {
+        const char *close = memchr(text.ptr, ']', text.len);
+
+        if (close == NULL)
+            return false;
+        host = (size_t)(close + 1 - text.ptr);
+        if (!is_ipv6((weir_str){ text.ptr, host }))
+            return false;
+    } else {
+        while (host < text.len && char_is(text.ptr[host], CHAR_HOST))
+            host++;
+    }
+    return host > 0 && is_port((weir_str){ text.ptr + host, text.len - host });
+}
