@@ -1,8 +1,12 @@
 /* chunked.h -- the chunked coding (RFC 9112 7.1), taken apart without a copy.
  *
- * A decoder is fed whatever has arrived and hands out slices of it. All state is in the struct, so the reader may stop after
- * any byte. Sizes are hex digits without sign, blank or prefix, at most 63 bits; extensions are bounded (CHUNK_LINE_MAX a line,
- * CHUNK_EXT_MAX a body in sum) and their quoted strings may hold no CR or LF; every line ends with CRLF. */
+ * A decoder is fed whatever has arrived and hands out slices of it. All state is in the struct, so the
+ * reader may stop after any byte. What is accepted:
+ * - size: 1 to 16 hex digits below 2^63; no sign, prefix, underscore or blank before, in or behind it;
+ * - extensions: *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ) as RFC 9112 7.1.1 has
+ *   them, so a blank must have a ";" or "=" or what belongs to it next; quoted strings hold no CR, LF
+ *   or other control; at most CHUNK_LINE_MAX bytes a line and CHUNK_EXT_MAX a body. They are dropped;
+ * - every line ends with CRLF, and so does the data of each chunk. */
 #ifndef CODEC_CHUNKED_H
 #define CODEC_CHUNKED_H
 
@@ -11,25 +15,27 @@
 enum { CHUNK_LINE_MAX = 4096, CHUNK_EXT_MAX = 16384 };
 
 struct chunked {
-    uint64_t    left;     /* data bytes left in this chunk */
-    uint32_t    ext;      /* bytes spent on extensions so far */
-    uint16_t    line;     /* bytes of the current size line */
+    uint64_t    left;   /* data bytes left in this chunk */
+    uint32_t    ext;    /* bytes spent on extensions so far */
+    uint16_t    line;   /* bytes of the current size line */
     uint8_t     state;
     uint8_t     digits;
-    const char *reason;   /* of a refusal */
+    const char *reason; /* of a refusal */
 };
 
 enum chunked_result { CHUNKED_MORE = 0, CHUNKED_DATA = 1, CHUNKED_TRAILERS = 2 };
 
 void chunked_init(struct chunked *c);
 
-/* Moves `*in` forward. CHUNKED_DATA: `*piece` is body data (a slice of the input). CHUNKED_TRAILERS: the body has ended; `*in` stands
- * at the trailer section, which is at least the final CRLF and which the caller reads with h1_scan-like care (chunked_trailers).
- * CHUNKED_MORE: the input is used up. -1: malformed, with c->reason. */
+/* Moves `*in` forward. CHUNKED_DATA: `*piece` is body data (a slice of the input, never empty).
+ * CHUNKED_TRAILERS: the body has ended; `*in` stands at the trailer section, which is at least the
+ * final CRLF and which the caller reads with chunked_trailers; so says every later call.
+ * CHUNKED_MORE: the input is used up. -1: malformed, with c->reason; so says every later call. */
 int chunked_next(struct chunked *c, weir_str *in, weir_str *piece);
 
-/* Finds the end of a trailer section at the front of `in`: its length with the final CRLF; 0 if it is not all there; -1 if malformed (bare
- * CR or LF, control bytes). An empty section is the two bytes CRLF. */
+/* Finds the end of a trailer section at the front of `in`: its length with the final CRLF; 0 if it is
+ * not all there; -1 if malformed (bare CR or LF, control bytes), with *reason. An empty section is the
+ * two bytes CRLF. Looks at all of `in` each time: the caller bounds it. */
 ptrdiff_t chunked_trailers(weir_str in, const char **reason);
 
 enum { CHUNK_HEAD_MAX = 18 }; /* 16 hex digits and CRLF */
