@@ -27,9 +27,8 @@ struct h1_conn {
     uint8_t        read_mode, write_mode; /* enum body_mode */
     uint8_t        role;
     uint8_t        peer_minor;  /* server: version of the current request */
-    bool           asked_alive; /* server: HTTP/1.0 with Connection: keep-alive */
-    bool           bodyless;    /* client: the request was HEAD */
     bool           broken;      /* an error on the way: never used again */
+    bool           cut;         /* close by RST: what was sent must not look complete */
     bool           heard;       /* client: a byte of a response has been seen */
     struct arena  *arena;       /* of the message being read: trailers go there */
 };
@@ -42,6 +41,13 @@ void h1_next(struct h1_conn *c);
 
 /* Have bytes of a next message arrived already (pipelining)? */
 bool h1_buffered(const struct h1_conn *c);
+
+/* Gives the input buffer back if nothing in it is left unread. */
+void h1_release(struct h1_conn *c);
+
+/* Looks whether anything has come (bytes, a close, an error) without waiting for it; bytes are kept for the next
+ * read. For a connection that could not be armed: the readiness may have been that of bytes read meanwhile. */
+bool h1_poll(struct h1_conn *c);
 
 /* Both messages complete, persistent, and (client) not a byte too many: may it serve another exchange? */
 bool h1_reusable(const struct h1_conn *c);

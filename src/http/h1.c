@@ -1,0 +1,136 @@
+/* h1.c -- the life of an HTTP/1 connection: made, readied for each exchange, drained, closed. */
+#include "http/h1.h"
+
+#include <stdlib.h>
+
+#include "http/h1_parts.h"
+#include "net/linger.h"
+#include "runtime/buf.h"
+#include "runtime/runtime.h"
+
+void h1_release(struct h1_conn *c)
+{
+    if (c->buf == NULL || c->pos < c->end)
+        return;
+    if (c->cap > BUF_SIZE)
+        free(c->buf);
+    else
+        buf_put(&c->buf);
+    c->buf = NULL;
+    c->pos = c->end = c->cap = 0;
+}
+
+int h1_fail(struct h1_conn *c, int err, const char *fault)
+{
+    c->http.fault = fault;
+    c->http.persistent = false;
+    c->broken = true;
+    return err;
+}
+
+/* A client that sent RST is gone at once. One that sent FIN may have pipelined before it or may just be done
+ * with sending its body: it is gone only when nothing of it is left to be served (RUNTIME.md S4). */
+static int h1_gone(struct http_stream *st)
+{
+    struct h1_conn *c = h1_of(st);
+    unsigned        flags = slot_flags(slot_load(c->net.slot, DIR_IN));
+
+    if (flags & SLOT_ERR)
+        return c->net.reset_err;
+    if (!(flags & SLOT_HUP) || !st->body_done || h1_buffered(c))
+        return 0;
+    return stream_gone(&c->net) ? c->net.reset_err : 0;
+}
+
+static void h1_reset(struct http_stream *st)
+{
+    struct h1_conn *c = h1_of(st);
+
+    st->persistent = false;
+    c->broken = true;
+    c->cut = true;
+}
+
+static const struct http_ops h1_ops = {
+    .read_head = h1_read_head,
+    .read_body = h1_read_body,
+    .write     = h1_write,
+    .reset     = h1_reset,
+    .gone      = h1_gone,
+};
+
+void h1_init(struct h1_conn *c, enum h1_role role, struct stream net, const struct h1_limits *limits)
+{
+    *c = (struct h1_conn){
+        .http   = { .ops = &h1_ops },
+        .net    = net,
+        .limits = limits,
+        .role   = role,
+    };
+    h1_next(c);
+}
+
+void h1_next(struct h1_conn *c)
+{
+    struct http_stream *st = &c->http;
+
+    st->fault = NULL;
+    st->trailers = NULL;
+    st->send_trailers = NULL;
+    st->framing = (struct framing){ .mode = BODY_NONE };
+    st->head_sent = st->message_sent = false;
+    st->body_done = c->role == H1_SERVER; /* a server owes nothing before a request */
+    st->persistent = true;
+    c->read_mode = c->write_mode = BODY_NONE;
+    c->read_left = c->write_left = 0;
+    c->heard = false;
+}
+
+bool h1_buffered(const struct h1_conn *c)
+{
+    return c->pos < c->end;
+}
+
+bool h1_reusable(const struct h1_conn *c)
+{
+    const struct http_stream *st = &c->http;
+
+    if (c->broken || !st->persistent || !st->body_done || !st->message_sent)
+        return false;
+    return c->role == H1_SERVER || !h1_buffered(c);
+}
+
+bool h1_drain(struct h1_conn *c, struct deadline until)
+{
+    struct http_stream *st = &c->http;
+    struct pace         pace = { .limit = until, .gap = WEIR_FOREVER };
+    size_t              dropped = 0;
+    weir_str            piece;
+    int                 rc;
+
+    if (st->body_done)
+        return true;
+    if (c->broken || (c->read_mode == BODY_LENGTH && c->read_left > H1_DRAIN_MAX))
+        return false;
+    while ((rc = h1_read_body(st, &piece, &pace)) == HTTP_PIECE) {
+        dropped += piece.len;
+        if (st->body_done)
+            return true;
+        if (dropped > H1_DRAIN_MAX)
+            return false;
+    }
+    return rc == HTTP_END;
+}
+
+void h1_close(struct h1_conn *c)
+{
+    /* Unread bytes would turn our close into an RST that destroys the answer on its way. */
+    bool more = !c->http.body_done || h1_buffered(c) || c->http.fault != NULL;
+
+    c->pos = c->end;
+    h1_release(c);
+    if (c->role == H1_SERVER && !c->cut && (more || stream_readable(&c->net)))
+        linger_close(&c->net);
+    else
+        stream_close(&c->net, c->cut);
+}

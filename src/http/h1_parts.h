@@ -1,0 +1,24 @@
+/* h1_parts.h -- what the files of an HTTP/1 connection share. */
+#ifndef HTTP_H1_PARTS_H
+#define HTTP_H1_PARTS_H
+
+#include "http/h1.h"
+
+static inline struct h1_conn *h1_of(struct http_stream *st)
+{
+    return container_of(st, struct h1_conn, http);
+}
+
+/* h1_read.c */
+int h1_read_head(struct http_stream *st, struct weir_head *out, enum method method,
+                 struct deadline until);
+int h1_read_body(struct http_stream *st, weir_str *piece, struct pace *pace);
+
+/* h1_write.c */
+int h1_write(struct http_stream *st, const struct http_message *m, weir_str piece, bool end,
+             struct pace *pace);
+
+/* h1.c: nothing more can be expected of this connection; returns `err`, with words for it. */
+int h1_fail(struct h1_conn *c, int err, const char *fault);
+
+#endif

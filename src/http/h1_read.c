@@ -1,0 +1,319 @@
+/* h1_read.c -- heads and bodies from an HTTP/1 connection (RFC 9112).
+ *
+ * Heads take two passes: h1_scan finds the end while bytes arrive, then the complete head is copied to the
+ * request's arena and parsed there, so that the buffer goes back before anything waits. Bodies are handed out as slices of the
+ * buffer. A connection that waits with nothing unread holds no buffer. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/h1_scan.h"
+#include "http/h1_parts.h"
+#include "runtime/buf.h"
+
+/* Makes room behind the unread bytes; the caller has made sure that some can be had. */
+static int make_room(struct h1_conn *c)
+{
+    if (c->buf == NULL) {
+        c->buf = buf_get();
+        if (c->buf == NULL)
+            return h1_fail(c, WEIR_ENOMEM, NULL);
+        c->cap = BUF_SIZE;
+        c->pos = c->end = 0;
+    } else if (c->end == c->cap && c->pos > 0) {
+        memmove(c->buf, c->buf + c->pos, c->end - c->pos);
+        c->end -= c->pos;
+        c->pos = 0;
+    }
+    return 0;
+}
+
+/* Reads more: > 0 bytes, 0 the peer has closed, < 0 an error. */
+static int fill(struct h1_conn *c, struct pace *pace)
+{
+    ssize_t n;
+    int     rc;
+
+    h1_release(c);
+    if (c->buf == NULL && !stream_readable(&c->net)) {
+        rc = stream_wait_readable(&c->net, pace);
+        if (rc < 0)
+            return rc; /* nothing was consumed: a cancelled read may go on later */
+    }
+    TRY(make_room(c));
+    n = stream_read(&c->net, c->buf + c->end, c->cap - c->end, pace);
+    if (n > 0)
+        c->end += (uint32_t)n;
+    else
+        h1_release(c);
+    return (int)n;
+}
+
+/* A head that does not fit into an ordinary buffer: a larger one, for all that a head may have. */
+static int grow_for_head(struct h1_conn *c)
+{
+    size_t cap = c->limits->max_head + 2 + BUF_SIZE;
+    size_t used = c->end - c->pos;
+    char  *bigger;
+
+    if (c->end < c->cap || c->pos > 0 || c->cap >= cap)
+        return 0;
+    bigger = malloc(cap);
+    if (bigger == NULL)
+        return h1_fail(c, WEIR_ENOMEM, NULL);
+    memcpy(bigger, c->buf + c->pos, used);
+    c->pos = c->end; /* so that the old one is released */
+    h1_release(c);
+    c->buf = bigger;
+    c->cap = (uint32_t)cap;
+    c->end = (uint32_t)used;
+    return 0;
+}
+
+/* RFC 9112 2.2: a server passes over one empty line before a request line. */
+static bool skip_empty_line(struct h1_conn *c)
+{
+    if (c->end - c->pos < 2 || memcmp(c->buf + c->pos, "\r\n", 2) != 0)
+        return false;
+    c->pos += 2;
+    return true;
+}
+
+/* Only a CR so far: it may become the empty line that a server passes over. */
+static bool maybe_empty_line(const struct h1_conn *c)
+{
+    return c->end - c->pos == 1 && c->buf[c->pos] == '\r';
+}
+
+static int head_too_large(struct h1_conn *c, const struct h1_scan *scan)
+{
+    if (c->role == H1_CLIENT)
+        return h1_fail(c, WEIR_EUPHEADSIZE, NULL);
+    /* the method and the version need some bytes beside the target */
+    if (scan->lines == 0 && scan->at > c->limits->max_target)
+        return h1_fail(c, WEIR_ETARGETSIZE, NULL);
+    return h1_fail(c, WEIR_EHEADSIZE, NULL);
+}
+
+static int scan_failed(struct h1_conn *c, const struct h1_scan *scan)
+{
+    return h1_fail(c, c->role == H1_SERVER ? WEIR_EBADHEAD : WEIR_EUPHEAD, scan->reason);
+}
+
+/* The peer closed amid a head, or before it. */
+static int head_cut(struct h1_conn *c)
+{
+    if (c->role == H1_SERVER)
+        return h1_buffered(c) ? h1_fail(c, WEIR_ECLIENTGONE, "closed amid a request head") : 0;
+    return h1_fail(c, WEIR_EUPCLOSED, h1_buffered(c) ? "closed amid a response head" : NULL);
+}
+
+/* Collects a whole head: 1 with its length in scan->at, 0 the peer closed, < 0. */
+static int collect_head(struct h1_conn *c, struct h1_scan *scan, struct pace *pace)
+{
+    bool may_skip = c->role == H1_SERVER;
+    int  rc;
+
+    for (;;) {
+        if (may_skip && scan->at == 0 && skip_empty_line(c))
+            may_skip = false;
+        if (h1_buffered(c) && !(may_skip && maybe_empty_line(c))) {
+            rc = h1_scan(scan, c->buf + c->pos, c->end - c->pos);
+            if (rc < 0)
+                return scan_failed(c, scan);
+            if (scan->at > c->limits->max_head)
+                return head_too_large(c, scan);
+            if (rc > 0)
+                return 1;
+        }
+        TRY(grow_for_head(c));
+        rc = fill(c, pace);
+        if (rc == 0)
+            return head_cut(c);
+        if (rc < 0)
+            return c->role == H1_SERVER && !h1_buffered(c) && !c->heard ? 0 : rc;
+        c->heard = true;
+    }
+}
+
+/* What a parsed head says of its body and of the connection behind it. */
+static int frame(struct h1_conn *c, const struct weir_head *head, enum method method)
+{
+    struct http_stream *st = &c->http;
+    struct h1_fault     fault = { NULL };
+    int                 rc;
+
+    if (c->role == H1_SERVER)
+        rc = framing_request(head, &st->framing, &fault);
+    else
+        rc = framing_response(head, method, &st->framing, &fault);
+    if (rc < 0)
+        return h1_fail(c, rc, fault.reason);
+    c->peer_minor = head->minor;
+    st->persistent = st->persistent && st->framing.persistent;
+    if (c->role == H1_CLIENT && head->status < 200)
+        return 1; /* interim: the body belongs to a later head */
+    c->read_mode = (uint8_t)st->framing.mode;
+    c->read_left = st->framing.mode == BODY_LENGTH ? st->framing.length : 0;
+    chunked_init(&c->chunked);
+    st->body_done = st->framing.mode == BODY_NONE
+                    || (st->framing.mode == BODY_LENGTH && st->framing.length == 0);
+    return 1;
+}
+
+int h1_read_head(struct http_stream *st, struct weir_head *out, enum method method,
+                 struct deadline until)
+{
+    struct h1_conn *c = h1_of(st);
+    struct pace     pace = { .limit = until, .gap = WEIR_FOREVER };
+    struct h1_fault fault = { NULL };
+    struct h1_scan  scan;
+    weir_str        text;
+    char           *copy;
+    int             rc;
+
+    h1_scan_init(&scan);
+    rc = collect_head(c, &scan, &pace);
+    if (rc <= 0)
+        return rc;
+    copy = arena_text(out->arena, scan.at);
+    if (copy == NULL)
+        return h1_fail(c, WEIR_ENOMEM, NULL);
+    memcpy(copy, c->buf + c->pos, scan.at);
+    c->pos += (uint32_t)scan.at;
+    h1_release(c);
+    c->arena = out->arena;
+
+    text = (weir_str){ copy, scan.at };
+    if (c->role == H1_SERVER)
+        rc = h1_parse_request(text, scan.lines, c->limits, out, &fault);
+    else
+        rc = h1_parse_response(text, scan.lines, c->limits, out, &fault);
+    if (rc < 0)
+        return h1_fail(c, rc, fault.reason);
+    return frame(c, out, method);
+}
+
+/* What a malformed body is called on this side. */
+static int bad_body(struct h1_conn *c, const char *reason)
+{
+    return h1_fail(c, c->role == H1_SERVER ? WEIR_EBADBODY : WEIR_EUPBODY, reason);
+}
+
+/* The trailer section behind the last chunk: HTTP_END, HTTP_LATER, < 0. */
+static int take_trailers(struct h1_conn *c)
+{
+    weir_str          in = { c->buf + c->pos, c->end - c->pos };
+    struct h1_fault   fault = { NULL };
+    struct weir_head *trailers;
+    ptrdiff_t         len = chunked_trailers(in, &fault.reason);
+    weir_str          text;
+
+    if (len < 0)
+        return bad_body(c, fault.reason);
+    if (len == 0)
+        return in.len < BUF_SIZE ? HTTP_LATER : bad_body(c, "the trailer section is too large");
+    if (len > 2) {
+        trailers = arena_alloc(c->arena, sizeof *trailers);
+        text = arena_copy(c->arena, (weir_str){ in.ptr, (size_t)len });
+        if (trailers == NULL || text.ptr == NULL)
+            return h1_fail(c, WEIR_ENOMEM, NULL);
+        head_init(trailers, c->arena, 0);
+        if (h1_parse_trailers(text, c->limits, trailers,
+                              c->role == H1_SERVER ? WEIR_EBADBODY : WEIR_EUPBODY, &fault) < 0)
+            return bad_body(c, fault.reason);
+        if (trailers->count > 0)
+            c->http.trailers = trailers;
+    }
+    c->pos += (uint32_t)len;
+    c->http.body_done = true;
+    return HTTP_END;
+}
+
+/* Takes all chunk data that is there, moved together in place: what arrived in many small chunks leaves as one
+ * piece, and the end of the body is seen with the last of it. */
+static int take_chunks(struct h1_conn *c, weir_str *piece)
+{
+    weir_str in = { c->buf + c->pos, c->end - c->pos }, data;
+    char    *start = NULL;
+    size_t   len = 0;
+    int      rc;
+
+    while ((rc = chunked_next(&c->chunked, &in, &data)) == CHUNKED_DATA) {
+        if (start == NULL)
+            start = (char *)data.ptr;
+        else
+            memmove(start + len, data.ptr, data.len);
+        len += data.len;
+    }
+    c->pos = c->end - (uint32_t)in.len;
+    if (rc < 0)
+        return bad_body(c, c->chunked.reason);
+    if (rc == CHUNKED_TRAILERS) {
+        rc = take_trailers(c);
+        if (rc < 0)
+            return rc;
+    }
+    *piece = (weir_str){ start, len };
+    if (len > 0)
+        return HTTP_PIECE;
+    return c->http.body_done ? HTTP_END : HTTP_LATER;
+}
+
+/* From what has arrived: HTTP_PIECE, HTTP_END, HTTP_LATER, < 0. */
+static int take_piece(struct h1_conn *c, weir_str *piece)
+{
+    size_t there = c->end - c->pos;
+
+    *piece = (weir_str){ NULL, 0 };
+    if (c->http.body_done)
+        return HTTP_END;
+    if (there == 0)
+        return HTTP_LATER;
+    if (c->read_mode == BODY_CHUNKED)
+        return take_chunks(c, piece);
+    if (c->read_mode == BODY_LENGTH) {
+        if (there > c->read_left)
+            there = c->read_left;
+        c->read_left -= there;
+        c->http.body_done = c->read_left == 0;
+    }
+    *piece = (weir_str){ c->buf + c->pos, there };
+    c->pos += (uint32_t)there;
+    return HTTP_PIECE;
+}
+
+/* The peer closed amid a body: the end of it only where the close is what ends it. */
+static int body_cut(struct h1_conn *c)
+{
+    if (c->read_mode == BODY_CLOSE) {
+        c->http.body_done = true;
+        return HTTP_END;
+    }
+    if (c->role == H1_SERVER)
+        return h1_fail(c, WEIR_ECLIENTGONE, "closed amid a request body");
+    return h1_fail(c, WEIR_EUPCUT, NULL);
+}
+
+int h1_read_body(struct http_stream *st, weir_str *piece, struct pace *pace)
+{
+    struct h1_conn *c = h1_of(st);
+    int             rc;
+
+    for (;;) {
+        rc = take_piece(c, piece);
+        if (rc != HTTP_LATER || pace == NULL)
+            return rc;
+        rc = fill(c, pace);
+        if (rc == 0)
+            return body_cut(c);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+bool h1_poll(struct h1_conn *c)
+{
+    struct pace pace = { .limit = { .at = 0, .err = WEIR_EIDLETIME }, .gap = WEIR_FOREVER };
+
+    return h1_buffered(c) || (stream_readable(&c->net) && fill(c, &pace) != WEIR_EIDLETIME);
+}

@@ -1,0 +1,173 @@
+/* h1_write.c -- heads and bodies onto an HTTP/1 connection.
+ *
+ * A head and the first piece of its body leave in one call. Small pieces are copied behind the head and sent, which costs
+ * less than a vector of two; large ones are not copied. */
+#include <stdlib.h>
+
+#include "codec/h1_print.h"
+#include "http/h1_parts.h"
+#include "runtime/buf.h"
+
+enum { COPY_MAX = 4096 };
+
+/* The bytes of one call on their way out. */
+struct output {
+    char        *buf;   /* head and small pieces; NULL: none */
+    size_t       used, cap;
+    struct iovec iov[4];
+    int          n;
+};
+
+static void output_done(struct output *out)
+{
+    if (out->cap > BUF_SIZE)
+        free(out->buf);
+    else
+        buf_put(&out->buf);
+}
+
+/* Adds bytes that stay where they are; those that directly follow the last ones extend them. */
+static void add(struct output *out, const char *ptr, size_t len)
+{
+    struct iovec *last = out->n > 0 ? &out->iov[out->n - 1] : NULL;
+
+    if (len == 0)
+        return;
+    if (last != NULL && (char *)last->iov_base + last->iov_len == ptr)
+        last->iov_len += len;
+    else
+        out->iov[out->n++] = (struct iovec){ .iov_base = (void *)ptr, .iov_len = len };
+}
+
+/* Adds a piece, by copy if it is small and there is a buffer with room. */
+static void add_piece(struct output *out, const char *ptr, size_t len)
+{
+    if (out->buf == NULL || len > COPY_MAX || len > out->cap - out->used) {
+        add(out, ptr, len);
+        return;
+    }
+    memcpy(out->buf + out->used, ptr, len);
+    add(out, out->buf + out->used, len);
+    out->used += len;
+}
+
+/* How a body of unknown length ends: chunked where the peer understands it, else by closing. */
+static enum body_mode unknown_length(struct h1_conn *c)
+{
+    if (c->role == H1_CLIENT || c->peer_minor > 0)
+        return BODY_CHUNKED;
+    c->http.persistent = false;
+    return BODY_CLOSE;
+}
+
+static weir_str connection_value(const struct h1_conn *c, bool interim)
+{
+    if (c->role == H1_CLIENT || interim)
+        return (weir_str){ NULL, 0 };
+    if (!c->http.persistent)
+        return LIT("close");
+    return c->peer_minor == 0 ? LIT("keep-alive") : (weir_str){ NULL, 0 };
+}
+
+/* Prints the head and settles how its body will be framed. */
+static int put_head(struct h1_conn *c, const struct http_message *m, struct output *out)
+{
+    const struct weir_head *head = m->head;
+    bool                    interim = head->status != 0 && head->status < 200;
+    struct h1_extra         extra = { .framing = m->framing, .length_as = m->length_as };
+    size_t                  bound;
+
+    if (m->framing.mode == BODY_CHUNKED || m->framing.mode == BODY_CLOSE)
+        extra.framing.mode = unknown_length(c);
+    extra.no_length = extra.framing.mode == BODY_NONE;
+    extra.connection = connection_value(c, interim);
+    if (!interim)
+        extra.date = m->date;
+
+    bound = h1_print_bound(head, &extra);
+    out->cap = bound + CHUNK_HEAD_MAX <= BUF_SIZE ? BUF_SIZE : bound + CHUNK_HEAD_MAX;
+    out->buf = out->cap == BUF_SIZE ? buf_get() : malloc(out->cap);
+    if (out->buf == NULL)
+        return WEIR_ENOMEM;
+    if (c->role == H1_CLIENT)
+        out->used = h1_print_request(out->buf, head, &extra);
+    else
+        out->used = h1_print_response(out->buf, head, &extra);
+    add(out, out->buf, out->used);
+
+    if (!interim) {
+        c->write_mode = (uint8_t)extra.framing.mode;
+        c->write_left = extra.framing.mode == BODY_LENGTH ? extra.framing.length : 0;
+        c->http.head_sent = true;
+    }
+    return 0;
+}
+
+/* One chunk, and with `end` the last one with the trailers behind it. */
+static int put_chunk(struct h1_conn *c, weir_str piece, bool end, char line[CHUNK_HEAD_MAX],
+                     struct output *out)
+{
+    const struct weir_head *trailers = end ? c->http.send_trailers : NULL;
+
+    if (piece.len > 0) {
+        add_piece(out, line, chunked_print_head(line, piece.len));
+        add_piece(out, piece.ptr, piece.len);
+        if (trailers == NULL) {
+            weir_str tail = end ? LIT("\r\n0\r\n\r\n") : LIT("\r\n");
+
+            add_piece(out, tail.ptr, tail.len);
+            return 0;
+        }
+        add_piece(out, "\r\n0\r\n", 5);
+    } else if (end) {
+        add_piece(out, "0\r\n\r\n", trailers == NULL ? 5 : 3);
+    }
+    if (trailers != NULL) {
+        char *text = arena_text(trailers->arena, h1_print_bound(trailers, &(struct h1_extra){ 0 }));
+
+        if (text == NULL)
+            return WEIR_ENOMEM;
+        add(out, text, h1_print_trailers(text, trailers));
+    }
+    return 0;
+}
+
+static int put_body(struct h1_conn *c, weir_str piece, bool end, char line[CHUNK_HEAD_MAX],
+                    struct output *out)
+{
+    if (c->write_mode == BODY_CHUNKED)
+        return put_chunk(c, piece, end, line, out);
+    if (c->write_mode == BODY_LENGTH) {
+        if (piece.len > c->write_left || (end && piece.len < c->write_left))
+            return WEIR_EINTERNAL; /* a length was promised; the peer has to see that it is not kept */
+        c->write_left -= piece.len;
+    }
+    if (c->write_mode != BODY_NONE)
+        add_piece(out, piece.ptr, piece.len);
+    return 0;
+}
+
+int h1_write(struct http_stream *st, const struct http_message *m, weir_str piece, bool end,
+             struct pace *pace)
+{
+    struct h1_conn *c = h1_of(st);
+    struct output   out = { .n = 0 };
+    char            line[CHUNK_HEAD_MAX];
+    bool            interim = m != NULL && m->head->status != 0 && m->head->status < 200;
+    int             rc = 0;
+
+    if (m != NULL)
+        rc = put_head(c, m, &out);
+    if (rc == 0 && !interim)
+        rc = put_body(c, piece, end, line, &out);
+    if (rc == 0 && out.n > 0)
+        rc = stream_write(&c->net, out.iov, out.n, pace);
+    output_done(&out);
+    if (rc < 0) {
+        st->persistent = false;
+        c->broken = true;
+    } else if (end && !interim) {
+        st->message_sent = true;
+    }
+    return rc;
+}

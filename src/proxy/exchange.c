@@ -1,0 +1,44 @@
+/* exchange.c -- the path of a request, on one screen. docs/walk.md follows a GET along it. */
+#include "proxy/session.h"
+
+static int filter_request(struct weir_session *s)
+{
+    TRY(session_context(s));
+    TRY(fields_check_request(s));
+    return PHASE(s, request_filter, s); /* may answer by itself: WEIR_ANSWERED */
+}
+
+static int try_upstream(struct weir_session *s)
+{
+    int rc;
+
+    TRY(upstream_choose(s));
+    rc = upstream_obtain(s); /* from the pool, or a new connection */
+    if (rc == 0)
+        rc = fields_for_upstream(s);
+    if (rc == 0)
+        rc = forward(s); /* both directions at once */
+    return upstream_leave(s, rc);
+}
+
+/* The life of one request, from its head to its log line. */
+void exchange(struct weir_session *s, int rc)
+{
+    if (rc > 0)
+        rc = filter_request(s);
+    if (rc == WEIR_OK) {
+        do
+            rc = try_upstream(s);
+        while (rc == WEIR_RETRY);
+    }
+    co_mask(); /* whatever ended it: the client is told and the log is written */
+    if (rc < 0)
+        answer_error(s, session_fail(s, rc, s->down->fault));
+    if (s->service->proxy->logging != NULL) {
+        co_label(s->service->proxy->name, "logging");
+        s->service->proxy->logging(s, s->err);
+    }
+    record_error(s, s->err);
+    record_access(s, s->err);
+    co_unmask();
+}

@@ -1,0 +1,224 @@
+/* forward.c -- a request goes up and its response comes down, at the same time.
+ *
+ * The head leaves with what is there of the body. If more is to come, a helper coroutine sends it while this one waits for the response: a server
+ * may answer before it has read everything. The helper belongs to the scope of this try. If reading from the client fails, the
+ * scope is cancelled with that cause; if the upstream takes no more, the helper ends quietly, because an answer that explains it may be waiting. */
+#include "proxy/local.h"
+#include "proxy/session.h"
+#include "runtime/runtime.h"
+
+#define CONTINUE_AFTER (1 * WEIR_SEC)
+
+static bool broke_upstream(int rc)
+{
+    return rc == WEIR_EUPRESET || rc == WEIR_EUPTIME;
+}
+
+/* The next piece of the request body, counted against the bound. */
+static int read_request_body(struct weir_session *s, weir_str *piece, struct pace *pace)
+{
+    int rc = http_read_body(s->down, piece, pace);
+
+    if (rc == HTTP_PIECE) {
+        s->received += piece->len;
+        if (s->received > s->service->max_body)
+            return WEIR_EBODYSIZE;
+    }
+    return rc;
+}
+
+static int write_upstream(struct weir_session *s, const struct http_message *m, weir_str piece)
+{
+    struct http_stream *up = &s->up->h1.http;
+    int                 rc;
+
+    if (s->down->body_done)
+        up->send_trailers = s->down->trailers;
+    rc = http_write(up, m, piece, s->down->body_done, &s->up_write);
+    s->upload_moved = rt_now();
+    if (broke_upstream(rc)) {
+        s->upload_broken = true;
+        return 0;
+    }
+    return rc;
+}
+
+/* The helper: what is left of the request body. */
+static int upload(void *arg)
+{
+    struct weir_session *s = arg;
+    weir_str             piece;
+    int                  rc;
+
+    co_label(s->service->proxy->name, "sending the request body");
+    while (!s->down->body_done && !s->upload_broken) {
+        rc = read_request_body(s, &piece, &s->down_read);
+        if (rc < 0)
+            return rc == WEIR_ECANCELED ? rc : session_fail(s, rc, s->down->fault);
+        TRY(write_upstream(s, NULL, piece));
+    }
+    return 0;
+}
+
+static int send_request(struct weir_session *s)
+{
+    struct http_message m = { .head = &s->up_req, .framing = s->down->framing };
+    weir_str            piece;
+    int                 rc;
+
+    rc = read_request_body(s, &piece, NULL);
+    if (rc < 0)
+        return rc;
+    TRY(write_upstream(s, &m, piece));
+    if (s->down->body_done || s->upload_broken)
+        return 0;
+    s->uploading = true;
+    return task_start(&s->scope, &s->upload, upload, s);
+}
+
+/* Does the client wait for word from us before it sends its body? */
+static bool client_waits(const struct weir_session *s)
+{
+    return s->uploading && !s->upload.done && s->received == 0 && !s->continued
+           && head_has_id(&s->req, FIELD_EXPECT);
+}
+
+static int tell_to_continue(struct weir_session *s)
+{
+    struct weir_head    head;
+    struct http_message m = { .head = &head };
+
+    s->continued = true;
+    head_init(&head, &s->arena, 1);
+    head.status = 100;
+    return http_write(s->down, &m, LIT(""), false, &s->down_write);
+}
+
+/* Until when the response head has to come: the time counts from the last byte that the upstream took. */
+static struct deadline head_deadline(const struct weir_session *s, bool waits)
+{
+    struct deadline until = deadline_in(s->upload_moved, s->peer.read_timeout, WEIR_EUPTIME);
+
+    if (waits)
+        until = deadline_min(until, deadline_in(s->upload_moved, CONTINUE_AFTER, WEIR_EEXPECT));
+    return deadline_min(until, s->limit);
+}
+
+/* One response head, interim or final. */
+static int await_head(struct weir_session *s)
+{
+    struct http_stream *up = &s->up->h1.http;
+    struct deadline     until;
+    int                 rc;
+
+    for (;;) {
+        until = head_deadline(s, client_waits(s));
+        head_init(&s->up_res, &s->arena, 0);
+        rc = http_read_head(up, &s->up_res, s->req.method_id, until);
+        if (rc == WEIR_EEXPECT)
+            TRY(tell_to_continue(s));
+        else if (rc != WEIR_EUPTIME)
+            return rc;
+        else if (s->uploading && !s->upload.done)
+            s->upload_moved = rt_now(); /* the helper has deadlines of its own */
+        else if (head_deadline(s, false).at <= until.at)
+            return rc;
+    }
+}
+
+/* RFC 9110 15.2: relayed at once, but to HTTP/1.0 clients; 100 only to who asked for it and was not told yet. */
+static int relay_interim(struct weir_session *s)
+{
+    struct weir_head    head;
+    struct http_message m = { .head = &head };
+
+    if (s->req.minor == 0)
+        return 0;
+    if (s->up_res.status == 100) {
+        if (s->continued || !head_has_id(&s->req, FIELD_EXPECT))
+            return 0;
+        s->continued = true;
+    }
+    TRY(head_copy_end_to_end(&head, &s->up_res, &s->arena));
+    return http_write(s->down, &m, LIT(""), false, &s->down_write);
+}
+
+static int receive_head(struct weir_session *s)
+{
+    for (;;) {
+        TRY(await_head(s));
+        if (s->up_res.status == 101)
+            return session_fail(s, WEIR_EUPSWITCH, NULL);
+        if (s->up_res.status >= 200)
+            break;
+        TRY(relay_interim(s));
+    }
+    s->answered = rt_now();
+    return 0;
+}
+
+/* How the body of the response goes on to the client. */
+static struct http_message plan_response(struct weir_session *s)
+{
+    struct http_message m = {
+        .head    = &s->res,
+        .framing = s->up->h1.http.framing,
+        .date    = http_date_now(),
+    };
+
+    if (m.framing.mode == BODY_NONE)
+        m.length_as = head_get_id(&s->up_res, FIELD_CONTENT_LENGTH);
+    if (s->res.status == 204)
+        m.length_as = (weir_str){ NULL, 0 }; /* RFC 9110 8.6 */
+    return m;
+}
+
+static int relay_body(struct weir_session *s)
+{
+    struct http_stream *up = &s->up->h1.http, *down = s->down;
+    struct http_message m = plan_response(s), *head = &m;
+    weir_str            piece;
+    int                 rc;
+
+    s->status = s->res.status;
+    rc = http_read_body(up, &piece, NULL);
+    do {
+        if (rc < 0)
+            return rc;
+        if (up->body_done)
+            down->send_trailers = up->trailers;
+        s->sent += piece.len;
+        TRY(http_write(down, head, piece, up->body_done, &s->down_write));
+        head = NULL;
+        if (up->body_done)
+            return 0;
+        rc = http_read_body(up, &piece, &s->up_read);
+    } while (true);
+}
+
+/* What is still to be sent of the request when the response has ended is not waited for: scope_close ends the
+ * helper, and downstream.c drains the client within a bound. */
+static int receive_response(struct weir_session *s)
+{
+    int rc;
+
+    TRY(http_gone(s->down)); /* before this coroutine waits: later hang-ups come as notices */
+    TRY(receive_head(s));
+    rc = fields_for_client(s);
+    if (rc != 0)
+        return rc;
+    return relay_body(s);
+}
+
+int forward(struct weir_session *s)
+{
+    int rc;
+
+    s->uploading = s->upload_broken = false;
+    s->upload_moved = rt_now();
+    scope_open(&s->scope);
+    rc = send_request(s);
+    if (rc == 0)
+        rc = receive_response(s);
+    return scope_close(&s->scope, rc);
+}

@@ -1,0 +1,96 @@
+/* record.c -- the two log records of a request. docs/log.md lists their names. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/local.h"
+#include "proxy/session.h"
+#include "runtime/runtime.h"
+
+static void log_id(struct log_record *r, const struct weir_session *s)
+{
+    char id[17];
+
+    snprintf(id, sizeof id, REQUEST_ID_FORMAT, s->id);
+    log_str(r, "id", (weir_str){ id, 16 });
+}
+
+static void log_time(struct log_record *r)
+{
+    char time[RFC3339_LEN];
+
+    clock_rfc3339(clock_wall(), time);
+    log_str(r, "time", (weir_str){ time, RFC3339_LEN });
+}
+
+static void log_client(struct log_record *r, const struct weir_session *s)
+{
+    char client[ADDR_TEXT];
+
+    log_str(r, "client", addr_print(s->client, client));
+}
+
+void record_access(struct weir_session *s, int err)
+{
+    struct log_record r;
+    int64_t           now = rt_now();
+
+    if (!s->service->access_log)
+        return;
+    log_begin(&r, record_scratch(), LOG_RECORD_MAX);
+    log_time(&r);
+    log_id(&r, s);
+    log_str(&r, "service", WEIR(s->service->proxy->name));
+    log_client(&r, s);
+    log_str(&r, "method", s->req.method);
+    log_str(&r, "host", s->req.authority);
+    log_str(&r, "target", s->req.target);
+    if (s->req.method.ptr != NULL)
+        log_str(&r, "version", s->req.minor == 0 ? LIT("HTTP/1.0") : LIT("HTTP/1.1"));
+    log_int(&r, "status", s->status);
+    log_int(&r, "sent", (int64_t)s->sent);
+    log_int(&r, "received", (int64_t)s->received);
+    log_usec(&r, "duration", now - s->started);
+    if (s->up_name != NULL) {
+        log_str(&r, "upstream", WEIR(s->up_name));
+        log_str(&r, "connect", s->reused ? LIT("reused") : LIT("new"));
+        log_int(&r, "tries", s->tries);
+    }
+    if (s->answered != 0)
+        log_usec(&r, "upstream_time", s->answered - s->started);
+    if (err < 0)
+        log_str(&r, "why", WEIR(weir_error_why(err)));
+    log_str(&r, "agent", head_get_id(&s->req, FIELD_USER_AGENT));
+    log_str(&r, "referer", head_get_id(&s->req, FIELD_REFERER));
+    log_line(LOG_ACCESS, log_end(&r));
+}
+
+/* What clients do wrong is a notice: they are many, and nobody here can mend them. */
+static const char *const levels[] = {
+    [WEIR_SRC_INTERNAL]   = "error",
+    [WEIR_SRC_DOWNSTREAM] = "notice",
+    [WEIR_SRC_UPSTREAM]   = "error",
+};
+
+void record_error(struct weir_session *s, int err)
+{
+    struct log_record r;
+
+    if (err == 0)
+        return;
+    log_begin(&r, record_scratch(), LOG_RECORD_MAX);
+    log_time(&r);
+    log_str(&r, "level", WEIR(levels[weir_error_source(err)]));
+    log_id(&r, s);
+    log_str(&r, "why", WEIR(weir_error_why(err)));
+    log_str(&r, "msg", WEIR(weir_error_text(err)));
+    if (s->fault != NULL)
+        log_str(&r, "detail", WEIR(s->fault));
+    log_client(&r, s);
+    if (s->up_name != NULL)
+        log_str(&r, "upstream", WEIR(s->up_name));
+    log_str(&r, "method", s->req.method);
+    log_str(&r, "host", s->req.authority);
+    log_str(&r, "target", s->req.target);
+    log_line(LOG_ERROR, log_end(&r));
+}

@@ -1,0 +1,173 @@
+/* session.c -- a session's memory, its first error, and the calls of <weir/session.h> that concern them. */
+#include "proxy/session.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/local.h"
+#include "runtime/runtime.h"
+
+struct deferred {
+    struct deferred *next;
+    void           (*fn)(void *);
+    void            *arg;
+};
+
+static_assert(sizeof(struct weir_session) < REQUEST_PAGE / 2, "the arena's first piece is too small");
+
+static void set_paces(struct weir_session *s, const struct service *svc)
+{
+    s->down_read = (struct pace){
+        .limit = s->limit, .gap = svc->body_timeout, .gap_err = WEIR_EBODYTIME,
+        .min_rate = svc->min_rate, .rate_err = WEIR_ESLOWBODY,
+    };
+    s->down_write = (struct pace){
+        .limit = s->limit, .gap = svc->send_timeout, .gap_err = WEIR_ESENDTIME,
+        .min_rate = svc->min_rate, .rate_err = WEIR_ESLOWSEND,
+    };
+}
+
+struct weir_session *session_begin(struct service *svc, struct http_stream *down,
+                                   const struct addr *client)
+{
+    struct weir_session *s = co_page();
+    char                *rest = (char *)(s + 1);
+
+    memset(s, 0, sizeof *s);
+    arena_init(&s->arena, rest, REQUEST_PAGE - sizeof *s);
+    head_init(&s->req, &s->arena, 0);
+    s->service = svc;
+    s->down = down;
+    s->client = client;
+    s->id = request_id_next();
+    s->started = rt_now();
+    s->limit = deadline_in(s->started, svc->request_timeout, WEIR_EREQUESTTIME);
+    set_paces(s, svc);
+    return s;
+}
+
+int session_context(struct weir_session *s)
+{
+    size_t size = s->service->proxy->ctx_size;
+
+    if (size == 0)
+        return 0;
+    s->ctx = arena_alloc(&s->arena, size);
+    if (s->ctx == NULL)
+        return WEIR_ENOMEM;
+    memset(s->ctx, 0, size);
+    return 0;
+}
+
+void session_end(struct weir_session *s)
+{
+    for (struct deferred *d = s->deferred; d != NULL; d = d->next)
+        d->fn(d->arg);
+    tried_done(&s->tried);
+    arena_done(&s->arena);
+}
+
+int session_fail(struct weir_session *s, int err, const char *fault)
+{
+    if (s->err == 0) {
+        s->err = err;
+        s->fault = fault;
+    }
+    return s->err;
+}
+
+int phase_result(struct weir_session *s, int rc)
+{
+    int failed = s->req.failed != 0 ? s->req.failed : s->up_req.failed;
+
+    if (s->err != 0)
+        return s->err; /* weir_fail, or a sticky failure such as no memory */
+    if (failed != 0 || s->res.failed != 0)
+        return session_fail(s, failed != 0 ? failed : s->res.failed, NULL);
+    if (rc > 0 && !(rc == WEIR_ANSWERED && s->down->head_sent))
+        return session_fail(s, WEIR_EFILTER, "a phase returned an outcome that it does not have");
+    return rc;
+}
+
+void *weir_ctx(struct weir_session *s)
+{
+    return s->ctx;
+}
+
+void *weir_state(struct weir_session *s)
+{
+    return s->service->state;
+}
+
+const struct weir_head *weir_request(struct weir_session *s)
+{
+    return &s->req;
+}
+
+weir_str weir_request_id(struct weir_session *s)
+{
+    return weir_printf(s, REQUEST_ID_FORMAT, s->id);
+}
+
+weir_str weir_client(struct weir_session *s)
+{
+    char buf[ADDR_TEXT];
+
+    return arena_copy(&s->arena, addr_print(s->client, buf));
+}
+
+void *weir_alloc(struct weir_session *s, size_t n)
+{
+    void *p = arena_alloc(&s->arena, n);
+
+    if (p == NULL)
+        session_fail(s, WEIR_ENOMEM, NULL);
+    return p;
+}
+
+weir_str weir_printf(struct weir_session *s, const char *fmt, ...)
+{
+    weir_str out;
+    va_list  ap;
+
+    va_start(ap, fmt);
+    out = arena_vprintf(&s->arena, fmt, ap);
+    va_end(ap);
+    if (out.ptr == NULL)
+        session_fail(s, WEIR_ENOMEM, NULL);
+    return out;
+}
+
+void weir_defer(struct weir_session *s, void (*fn)(void *), void *arg)
+{
+    struct deferred *d = weir_alloc(s, sizeof *d);
+
+    if (d == NULL) {
+        fn(arg); /* nothing is lost: what was to be ended later is ended now, and the request fails */
+        return;
+    }
+    *d = (struct deferred){ .next = s->deferred, .fn = fn, .arg = arg };
+    s->deferred = d;
+}
+
+int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
+{
+    weir_str text;
+    va_list  ap;
+
+    if (s->err != 0)
+        return s->err;
+    va_start(ap, fmt);
+    text = arena_vprintf(&s->arena, fmt, ap);
+    va_end(ap);
+    s->fail_status = status >= 400 && status <= 599 ? status : 500;
+    return session_fail(s, WEIR_EFILTER, text.ptr);
+}
+
+const char *weir_why(struct weir_session *s)
+{
+    if (s->err == 0)
+        return "";
+    return s->fault != NULL ? s->fault : weir_error_text(s->err);
+}

@@ -1,0 +1,143 @@
+/* upstream.c -- where a request goes, and the connection that takes it there. */
+#include <string.h>
+
+#include "proxy/session.h"
+#include "runtime/runtime.h"
+
+enum { CONNECT_TRIES = 3 };
+
+int weir_lb_pick(struct weir_lb *lb, struct weir_session *s, struct weir_peer *peer)
+{
+    struct backend *b;
+
+    TRY(lb_choose(lb, &s->tried, &b));
+    peer->internal.address = &b->addr;
+    peer->internal.name = b->name;
+    return 0;
+}
+
+int weir_peer_address(struct weir_session *s, struct weir_peer *peer, const char *addr)
+{
+    weir_str         copy = weir_printf(s, "%s", addr);
+    struct addr     *a = weir_alloc(s, sizeof *a);
+    struct addr_spec spec;
+    const char      *wrong;
+
+    if (copy.ptr == NULL || a == NULL)
+        return WEIR_ENOMEM;
+    wrong = addr_parse(copy.ptr, &spec);
+    if (wrong == NULL && spec.form != SPEC_ADDR)
+        wrong = "no address (a host name needs weir_lb_new, which resolves it)";
+    if (wrong != NULL)
+        return session_fail(s, WEIR_EINVALID, weir_printf(s, "\"%s\": %s", addr, wrong).ptr);
+    *a = spec.addr;
+    peer->internal.address = a;
+    peer->internal.name = copy.ptr;
+    return 0;
+}
+
+static weir_dur or_default(weir_dur given, weir_dur usual)
+{
+    return given != 0 ? given : usual;
+}
+
+int upstream_choose(struct weir_session *s)
+{
+    const struct service *svc = s->service;
+    struct weir_peer     *peer = &s->peer;
+    int                   rc;
+
+    memset(peer, 0, sizeof *peer);
+    rc = PHASE(s, upstream_peer, s, peer);
+    if (rc < 0 && s->connect_err != 0 && s->err == 0)
+        return s->connect_err; /* no other backend is left: the reason is why this one failed */
+    if (rc != 0)
+        return rc;
+    if (peer->internal.address == NULL)
+        return session_fail(s, WEIR_EINVALID, "upstream_peer chose no address");
+    s->up_name = peer->internal.name;
+    s->tries++;
+    peer->connect_timeout = or_default(peer->connect_timeout, svc->connect_timeout);
+    peer->read_timeout = or_default(peer->read_timeout, svc->upstream_timeout);
+    peer->write_timeout = or_default(peer->write_timeout, svc->upstream_timeout);
+    peer->idle_timeout = or_default(peer->idle_timeout, 60 * WEIR_SEC);
+    s->up_read = (struct pace){ .limit = s->limit, .gap = peer->read_timeout, .gap_err = WEIR_EUPTIME };
+    s->up_write = (struct pace){ .limit = s->limit, .gap = peer->write_timeout, .gap_err = WEIR_EUPTIME };
+    return 0;
+}
+
+/* RFC 9110 9.2.2. */
+static bool idempotent(const struct weir_session *s)
+{
+    switch (s->req.method_id) {
+    case METHOD_GET:
+    case METHOD_HEAD:
+    case METHOD_PUT:
+    case METHOD_DELETE:
+    case METHOD_OPTIONS:
+    case METHOD_TRACE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* May the request be sent once more, although a part of it may have been received? */
+static bool repeatable(const struct weir_session *s)
+{
+    return idempotent(s) && s->down->framing.mode == BODY_NONE;
+}
+
+int upstream_obtain(struct weir_session *s)
+{
+    const struct addr *addr = s->peer.internal.address;
+    struct peer_key    key;
+    struct deadline    until;
+
+    if (peer_key_make(&key, addr, s->peer.group) < 0)
+        return session_fail(s, WEIR_EINVALID, "the peer's group is too long");
+    if (!s->fresh) {
+        s->up = pool_take(&key, !repeatable(s));
+        s->reused = s->up != NULL;
+        if (s->reused)
+            return 0;
+    }
+    s->reused = false;
+    until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
+    return upstream_open(&key, addr, s->peer.idle_timeout, deadline_min(until, s->limit), &s->up);
+}
+
+static bool failed_to_connect(int rc)
+{
+    return rc == WEIR_EREFUSED || rc == WEIR_ECONNECT || rc == WEIR_ECONNTIME;
+}
+
+/* A pooled connection that ended before a byte of response may have been closed by the upstream just before our request
+ * came: then one more try on a new connection is safe, if the request may be repeated. */
+static bool was_stale(const struct weir_session *s, int rc)
+{
+    return s->reused && !s->up->h1.heard && (rc == WEIR_EUPCLOSED || rc == WEIR_EUPRESET)
+           && repeatable(s) && !s->down->head_sent;
+}
+
+int upstream_leave(struct weir_session *s, int rc)
+{
+    if (s->up == NULL) {
+        if (!failed_to_connect(rc) || s->tries >= CONNECT_TRIES)
+            return rc;
+        s->connect_err = rc;
+        return WEIR_RETRY;
+    }
+    if (rc < 0 && s->err == 0 && was_stale(s, rc)) {
+        upstream_close(&s->up);
+        s->fresh = true;
+        return WEIR_RETRY;
+    }
+    if (rc < 0)
+        session_fail(s, rc, s->up->h1.http.fault);
+    if (rc >= 0 && h1_reusable(&s->up->h1) && s->peer.idle_timeout > 0)
+        pool_give(&s->up);
+    else
+        upstream_close(&s->up);
+    return rc;
+}
