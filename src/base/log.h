@@ -1,4 +1,5 @@
-/* log.h -- where lines go: a hook that the server sets. Without one (unit tests) lines are dropped. The sink never blocks. */
+/* log.h -- where lines go: a hook that the server sets before it starts workers. Without one (unit
+ * tests) lines are dropped. The sink never blocks. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -15,7 +16,8 @@ static inline void log_line(enum log_kind kind, weir_str line)
         log_sink(kind, line);
 }
 
-/* A short error-log record: time, level ("warning", "error", "notice"), message. */
+/* A short error-log record: time, level ("warning", "error", "notice"), msg, which is cut at
+ * 1023 bytes. Never blocks. */
 void log_message(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,7 +1,8 @@
 /* pace.h -- how slow a peer may be while bytes flow in one direction.
  *
- * Three bounds at once: an absolute one, a gap between two bytes, and a minimal rate that starts to count after PACE_GRACE. Only time
- * spent waiting for the peer counts, never our own. The error of the bound that is hit first is what the call returns. */
+ * Three bounds at once: an absolute one, a gap between two bytes, and a minimal rate that starts to
+ * count after PACE_GRACE. Only time spent waiting for the peer counts, never our own. The error of
+ * the bound that is hit first is what the call returns. */
 #ifndef NET_PACE_H
 #define NET_PACE_H
 
@@ -19,7 +20,8 @@ struct pace {
     weir_dur        waited;   /* for them */
 };
 
-/* Until when to wait for the next byte, seen from `now`. */
+/* Until when to wait for the next byte, seen from `now`: the time at which the waiting for it
+ * began. A peer may keep us waiting for PACE_GRACE and a second for each min_rate bytes in all. */
 struct deadline pace_next(const struct pace *p, int64_t now);
 
 #endif

@@ -4,8 +4,10 @@
 
 #include "net/addr.h"
 
-/* The addresses of `host` with `port`, by the system's resolver (nsswitch, /etc/hosts, DNS), without duplicates, at most `max`. Blocks (coroutine: on a helper thread). Their number,
- * or WEIR_EDNS with `*why` = a static sentence. */
+/* The addresses of `host` with `port`, by the system's resolver (nsswitch, /etc/hosts, DNS),
+ * without duplicates, at most `max`. Blocks; in a coroutine only that one, as a helper thread
+ * does the work. Not cancellable. Their number (above 0), or WEIR_EDNS with `*why` = a static
+ * sentence. */
 int resolve(const char *host, uint16_t port, struct addr *out, unsigned max, const char **why);
 
 #endif

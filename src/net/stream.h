@@ -1,5 +1,5 @@
-/* stream.h -- a connected byte stream: reads and writes that park, with a pace. Plain TCP or Unix sockets here; TLS (src/tls) puts
- * itself in between by `filter`. */
+/* stream.h -- a connected byte stream: reads and writes that park, with a pace. Plain TCP or Unix
+ * sockets here; TLS (src/tls) puts itself in between by `filter`. */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
@@ -23,26 +23,32 @@ struct stream {
     struct slot                *slot;
     const struct stream_filter *filter;    /* NULL: plain */
     void                       *state;     /* of the filter */
-    int                         reset_err; /* what a reset or broken pipe is called: WEIR_ECLIENTGONE or WEIR_EUPRESET */
-    bool                        drains;    /* a short read or write means drained (plain TCP only, RUNTIME.md R2) */
+    int                         reset_err; /* what a reset or broken pipe is called:
+                                              WEIR_ECLIENTGONE or WEIR_EUPRESET */
+    bool                        drains;    /* a short read or write means drained (plain TCP only,
+                                              RUNTIME.md R2) */
 };
 
-/* 0, or an error: what stream_read would wait for may be there. Lets the caller fetch a buffer only then. `pace` counts the wait. */
+/* 0: what stream_read would wait for may be there. Or an error as of stream_read. Lets the
+ * caller fetch a buffer only then. `pace` counts the wait. */
 int stream_wait_readable(struct stream *st, struct pace *pace);
 
 /* Is a read likely to give something at once? */
 bool stream_readable(const struct stream *st);
 
-/* > 0: bytes; 0: end of stream; < 0: the pace's error, WEIR_ECANCELED, reset_err. Blocks until there is something. */
+/* > 0: bytes; 0: end of stream; < 0: the pace's error, WEIR_ECANCELED, reset_err. Blocks until
+ * there is something; a limit in the past makes it look once, without blocking. `len` is not 0. */
 ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace);
 
-/* Writes all of `iov` (which it uses up), or fails: the pace's error, WEIR_ECANCELED, reset_err. Blocks. One writer at a time. */
+/* Writes all of `iov` (which it uses up), or fails: the pace's error, WEIR_ECANCELED, reset_err.
+ * Blocks. One writer at a time. pace->bytes tells how much has left, also after an error. */
 int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace);
 
-/* Never blocks: 1 the peer has closed or broken the connection and no byte of it is unread; 0 not so. */
+/* Never blocks. true: the peer has closed or broken the connection and no byte of it is unread. */
 bool stream_gone(const struct stream *st);
 
-/* Ends it and closes the descriptor: `reset`: by RST, so that a cut-off body cannot look complete. Never blocks. */
+/* Ends it and closes the descriptor; `reset`: by RST, so that a cut-off body cannot look
+ * complete (TCP only: a Unix socket has no such thing). Never blocks. */
 void stream_close(struct stream *st, bool reset);
 
 #endif

@@ -1,0 +1,89 @@
+/* connect.c -- a non-blocking connect, waited for as room to write. */
+#include "net/connect.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/tcp.h>
+
+#include "runtime/sys.h"
+
+void net_tcp_options(int fd)
+{
+    static const int on = 1;
+
+    /* Neither can fail on a TCP socket in a way that would matter. */
+    sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    sys_setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+static int connect_error(int err, struct deadline until)
+{
+    switch (-err) {
+    case ECONNREFUSED:
+    case EAGAIN: /* a Unix socket's backlog is full */
+        return WEIR_EREFUSED;
+    case ETIMEDOUT:
+        return until.err;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+        return WEIR_ENOMEM;
+    default:
+        return WEIR_ECONNECT;
+    }
+}
+
+/* Waits until the kernel has decided. A refusal shows as ERR or HUP, and SO_ERROR tells which. */
+static int await_connected(struct slot *slot, struct deadline until)
+{
+    int err = 0;
+    socklen_t len = sizeof err;
+    unsigned flags;
+
+    while ((flags = slot_flags(slot_load(slot, DIR_OUT))) == 0)
+        TRY(slot_wait(slot, DIR_OUT, until));
+    if (sys_getsockopt(slot_fd(slot), SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+        return WEIR_EINTERNAL;
+    if (err != 0)
+        return connect_error(-err, until);
+    return flags & SLOT_READY ? 0 : WEIR_ECONNECT;
+}
+
+int net_connect(const struct addr *to, const struct slot_class *class, void *owner,
+                struct deadline until, struct stream *out)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = addr_to_sockaddr(to, &ss);
+    bool tcp = to->kind != ADDR_UNIX;
+    int fd, rc;
+
+    *out = (struct stream){ .slot = NULL };
+    ensure(to->kind != ADDR_NONE);
+    TRY(co_check());
+    fd = sys_socket(ss.ss_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return connect_error(fd, until);
+    if (tcp)
+        net_tcp_options(fd);
+    rc = sys_connect(fd, (const struct sockaddr *)&ss, len);
+    if (rc < 0 && rc != -EINPROGRESS) {
+        sys_close(fd);
+        return connect_error(rc, until);
+    }
+
+    /* Registered only now: before connect() a socket reports a hang-up (RUNTIME.md R2). */
+    struct slot *slot = slot_new(fd, class, owner);
+
+    if (slot == NULL)
+        return WEIR_ENOMEM;
+    rc = slot_register(slot, UINT_MAX);
+    if (rc == 0)
+        rc = await_connected(slot, until);
+    if (rc < 0) {
+        slot_close(&slot);
+        return rc;
+    }
+    *out = (struct stream){ .slot = slot, .reset_err = WEIR_EUPRESET, .drains = tcp };
+    return 0;
+}

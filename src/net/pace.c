@@ -1,0 +1,25 @@
+/* pace.c -- the earliest of three bounds on a wait. */
+#include "net/pace.h"
+
+/* How long the peer may have kept us waiting by now, for the rate it has to keep. */
+static weir_dur allowed_wait(uint64_t bytes, uint64_t min_rate)
+{
+    unsigned __int128 earned = (unsigned __int128)bytes * (uint64_t)WEIR_SEC / min_rate;
+
+    if (earned > (uint64_t)(WEIR_FOREVER - PACE_GRACE))
+        return WEIR_FOREVER;
+    return PACE_GRACE + (weir_dur)earned;
+}
+
+struct deadline pace_next(const struct pace *p, int64_t now)
+{
+    struct deadline next = deadline_min(p->limit, deadline_in(now, p->gap, p->gap_err));
+
+    if (p->min_rate == 0 || p->min_rate == WEIR_UNLIMITED)
+        return next;
+
+    weir_dur allowed = allowed_wait(p->bytes, p->min_rate);
+    weir_dur left = allowed == WEIR_FOREVER ? allowed : MAX(allowed - p->waited, 0);
+
+    return deadline_min(next, deadline_in(now, left, p->rate_err));
+}

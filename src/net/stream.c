@@ -1,0 +1,184 @@
+/* stream.c -- reading and writing by the rules of RUNTIME.md R2: the readiness word first, then
+ * the call, then a compare-and-swap on what was loaded. A call that need not wait is one system
+ * call and reads no clock. */
+#include "net/stream.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "runtime/runtime.h"
+#include "runtime/sys.h"
+
+enum { SOMETHING = SLOT_READY | SLOT_HUP | SLOT_ERR };
+
+/* One wait for the peer: from the first time nothing was there until a byte moves, however often
+ * it is woken for nothing in between. */
+struct wait {
+    bool begun;
+    struct deadline until;
+};
+
+static int wait_on(struct stream *st, enum dir d, struct pace *pace, struct wait *wait)
+{
+    int64_t now = rt_now();
+    int rc;
+
+    if (!wait->begun)
+        *wait = (struct wait){ .begun = true, .until = pace_next(pace, now) };
+    if (wait->until.at <= now)
+        return wait->until.err;
+    rc = slot_wait(st->slot, d, wait->until);
+    pace->waited +=
+        MAX(rt_now() - now, 0); /* it may have resumed on a worker that is behind ours */
+    return rc;
+}
+
+/* Network errors have many names and one meaning; only ours are told apart. */
+static int io_error(const struct stream *st, ssize_t err)
+{
+    switch (-err) {
+    case ENOMEM:
+    case ENOBUFS:
+        return WEIR_ENOMEM;
+    case EBADF:
+    case EFAULT:
+    case EINVAL:
+    case ENOTSOCK:
+        return WEIR_EINTERNAL;
+    default:
+        return st->reset_err;
+    }
+}
+
+bool stream_readable(const struct stream *st)
+{
+    if (st->filter != NULL && st->filter->pending(st))
+        return true;
+    return (slot_flags(slot_load(st->slot, DIR_IN)) & SOMETHING) != 0;
+}
+
+int stream_wait_readable(struct stream *st, struct pace *pace)
+{
+    struct wait wait = { .begun = false };
+
+    TRY(co_check());
+    while (!stream_readable(st))
+        TRY(wait_on(st, DIR_IN, pace, &wait));
+    return 0;
+}
+
+ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace)
+{
+    struct wait wait = { .begun = false };
+
+    ensure(len > 0); /* a read of nothing would look like the end */
+    if (st->filter != NULL)
+        return st->filter->read(st, buf, len, pace);
+    TRY(co_check());
+    for (;;) {
+        uint64_t word = slot_load(st->slot, DIR_IN);
+        ssize_t n;
+
+        if (!(slot_flags(word) & SOMETHING)) {
+            TRY(wait_on(st, DIR_IN, pace, &wait));
+            continue;
+        }
+        n = sys_recv(slot_fd(st->slot), buf, len, 0);
+        if (n == -EAGAIN) {
+            slot_drained(st->slot, DIR_IN, word, true);
+            continue;
+        }
+        if (unlikely(n < 0))
+            return io_error(st, n);
+        if (st->drains && (size_t)n < len)
+            slot_drained(st->slot, DIR_IN, word, false);
+        pace->bytes += (uint64_t)n;
+        return n;
+    }
+}
+
+static size_t iov_total(const struct iovec *iov, int n)
+{
+    size_t total = 0;
+
+    for (int i = 0; i < n; i++)
+        total += iov[i].iov_len;
+    return total;
+}
+
+/* Moves on by `moved` bytes: returns the first piece that is not all gone. */
+static struct iovec *iov_advance(struct iovec *iov, int *n, size_t moved)
+{
+    while (*n > 0 && moved >= iov->iov_len) {
+        moved -= iov->iov_len;
+        iov++;
+        (*n)--;
+    }
+    if (moved > 0) {
+        iov->iov_base = (char *)iov->iov_base + moved;
+        iov->iov_len -= moved;
+    }
+    return iov;
+}
+
+int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
+{
+    struct wait wait = { .begun = false };
+    size_t left = iov_total(iov, n);
+    int fd = slot_fd(st->slot);
+
+    ensure(n <= IOV_MAX);
+    if (st->filter != NULL)
+        return st->filter->write(st, iov, n, pace);
+    TRY(co_check());
+    while (left > 0) {
+        uint64_t word = slot_load(st->slot, DIR_OUT);
+        ssize_t sent;
+
+        if (!(slot_flags(word) & SOMETHING)) {
+            TRY(wait_on(st, DIR_OUT, pace, &wait));
+            continue;
+        }
+        iov = iov_advance(iov, &n, 0); /* empty pieces: then one that is left needs no vector */
+        sent = n == 1 ? sys_send(fd, iov->iov_base, iov->iov_len, 0) : sys_writev(fd, iov, n);
+        if (sent == -EAGAIN) {
+            slot_drained(st->slot, DIR_OUT, word, true);
+            continue;
+        }
+        if (unlikely(sent < 0))
+            return io_error(st, sent);
+        pace->bytes += (uint64_t)sent;
+        left -= (size_t)sent;
+        iov = iov_advance(iov, &n, (size_t)sent);
+        wait.begun = false; /* bytes moved: the next gap begins */
+        if (st->drains && left > 0)
+            slot_drained(st->slot, DIR_OUT, word, false);
+    }
+    return 0;
+}
+
+bool stream_gone(const struct stream *st)
+{
+    char byte;
+    ssize_t n;
+
+    if (st->filter != NULL && st->filter->pending(st))
+        return false;
+    if (!(slot_flags(slot_load(st->slot, DIR_IN)) & (SLOT_HUP | SLOT_ERR)))
+        return false;
+    n = sys_recv(slot_fd(st->slot), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && n != -EAGAIN);
+}
+
+void stream_close(struct stream *st, bool reset)
+{
+    const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+    if (st->slot == NULL)
+        return;
+    if (st->filter != NULL)
+        st->filter->close(st);
+    if (reset)
+        sys_setsockopt(slot_fd(st->slot), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    slot_close(&st->slot);
+}
