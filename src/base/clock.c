@@ -90,6 +90,6 @@ void clock_rfc3339(int64_t wall, char out[RFC3339_LEN])
     *at++ = ':';
     at = put_digits(at, c.second, 2);
     *at++ = '.';
-    at = put_digits(at, (uint32_t)((wall - seconds * WEIR_SEC) / WEIR_MS), 3);
+    at = put_digits(at, (uint32_t)((wall % WEIR_SEC + WEIR_SEC) % WEIR_SEC / WEIR_MS), 3);
     *at = 'Z';
 }

@@ -54,6 +54,8 @@ static int on_size(struct chunked *c, char byte)
         return SIZE_LF;
     if (byte == ';')
         return NAME_FIRST;
+    if (byte == '\n')
+        return refuse(c, "a chunk size line that ends with LF alone");
     return is_blank(byte) ? SIZE_BLANK : refuse(c, "a chunk size that is no hex number");
 }
 

@@ -1,7 +1,7 @@
 /* date.c -- each form is a pattern in which a letter stands for what is there:
  *
  *   W weekday of three letters   L weekday in full   d two digits of a day   _ day padded with a blank
- *   M month   y year of two digits   Y year of four   h m s two digits each
+ *   M month   y year of two digits   Y year of four   h m s two digits each   Z "GMT"
  *
  * All else stands for itself. */
 #include "codec/date.h"
@@ -13,7 +13,7 @@ static const char weekdays[7][10] = { "Sunday",   "Monday", "Tuesday", "Wednesda
 static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
-static const char imf_fixdate[] = "W, d M Y h:m:s GMT";
+static const char imf_fixdate[] = "W, d M Y h:m:s Z";
 
 static char *put_digits(char *at, uint32_t n, unsigned width)
 {
@@ -41,6 +41,9 @@ static char *put_piece(char *at, char kind, const struct civil *c)
         return put_digits(at, c->minute, 2);
     case 's':
         return put_digits(at, c->second, 2);
+    case 'Z':
+        memcpy(at, "GMT", 3);
+        return at + 3;
     default:
         *at = kind;
         return at + 1;
@@ -154,6 +157,8 @@ static bool take_piece(weir_str *in, char kind, struct parsed *out)
         n = take_digits(in, 2);
         c->second = (uint8_t)n;
         return n >= 0 && n <= 60; /* 60: a leap second */
+    case 'Z':
+        return take_text(in, "GMT", 3);
     default:
         return take_text(in, &kind, 1);
     }
@@ -171,11 +176,12 @@ static bool take_all(weir_str in, const char *pattern, struct parsed *out)
 /* Two digits mean the year of that ending that is at most 50 years ahead of now. */
 static void complete_year(struct civil *c, int64_t now)
 {
-    struct civil today;
+    struct civil latest;
 
-    civil_of(MIN(MAX(now, first_second), last_second), &today);
-    c->year += (today.year + 50) / 100 * 100;
-    if (c->year > today.year + 50)
+    civil_of(MIN(MAX(now, first_second), last_second), &latest);
+    latest.year += 50;
+    c->year += latest.year / 100 * 100;
+    if (civil_seconds(c) > civil_seconds(&latest))
         c->year -= 100;
 }
 
@@ -183,7 +189,7 @@ bool http_date_parse(weir_str text, int64_t now, int64_t *seconds)
 {
     static const char *const forms[] = {
         imf_fixdate,
-        "L, d-M-y h:m:s GMT", /* RFC 850 */
+        "L, d-M-y h:m:s Z", /* RFC 850 */
         "W M _ h:m:s Y",      /* asctime */
     };
 
