@@ -27,7 +27,7 @@ def chunks(*pieces, trailers=""):
 class Client:
     """One connection. `address` is (host, port) or the path of a Unix socket."""
 
-    def __init__(self, address, rcvbuf=None):
+    def __init__(self, address, rcvbuf=None, source=None):
         if isinstance(address, str):
             self.sock = socket.socket(socket.AF_UNIX)
         else:
@@ -35,6 +35,8 @@ class Client:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        if source:
+            self.sock.bind((source, 0))
         self.sock.settimeout(WAIT)
         self.sock.connect(address)
         self.reader = Reader(self.sock)
