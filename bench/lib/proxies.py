@@ -59,6 +59,7 @@ HAPROXY = """\
 global
     nbthread 1
     maxconn {connections}
+    maxpipes 1000
     {extra}
 defaults
     mode http
@@ -67,6 +68,7 @@ defaults
     timeout server 1h
     timeout http-keep-alive 1h
     http-reuse always
+    {defaults}
 frontend front
     bind 127.0.0.1:{port} backlog 4096
     default_backend back
@@ -75,7 +77,7 @@ backend back
 """
 
 H2O = """\
-num-threads: 1
+{h2o_user}num-threads: 1
 max-connections: {connections}
 pid-file: {dir}/h2o.pid
 http1-request-timeout: 3600
@@ -100,7 +102,9 @@ class Setup:
     core: int
     origin: str     # HOST:PORT
     files: int      # the limit of open files
-    extra: dict = field(default_factory=dict)  # proxy name -> lines of its configuration
+    # More configuration, by the proxy's name: lines for nginx, haproxy ("haproxy defaults": for
+    # that section) and h2o, a list of arguments for weir.
+    extra: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -144,8 +148,11 @@ def write_config(setup, name, template, port):
     with open(path, "w") as f:
         f.write(template.format(
             dir=setup.dir, port=port, origin=setup.origin, files=setup.files,
-            connections=setup.files // 2 - 100, extra=setup.extra.get(name, ""),
-            user="user root;" if os.geteuid() == 0 else ""))
+            connections=(setup.files - 4000) // 2, extra=setup.extra.get(name, ""),
+            defaults=setup.extra.get(name + " defaults", ""),
+            # As root, nginx and h2o would become a user that may not enter our directory.
+            user="user root;" if os.geteuid() == 0 else "",
+            h2o_user="user: root\n" if os.geteuid() == 0 else ""))
     return path
 
 
@@ -164,7 +171,7 @@ def start_nginx(path, setup, port):
 
 
 def start_haproxy(path, setup, port):
-    return [path, "-db", "-q", "-f", write_config(setup, "haproxy", HAPROXY, port)]
+    return [path, "-db", "-f", write_config(setup, "haproxy", HAPROXY, port)]
 
 
 def start_h2o(path, setup, port):

@@ -28,6 +28,7 @@ struct conn {
     int         fd;
     uint8_t     state;
     bool        hup;        /* a FIN was announced: read until it shows */
+    bool        eof;        /* it was read: answer what was asked, then close */
     bool        last;       /* no request after this one */
     bool        head_only;  /* HEAD: no body in the answer */
     bool        dead;
@@ -240,11 +241,23 @@ static bool read_all(struct conn *c)
 
         if (n < 0)
             return errno == EAGAIN;
-        if (n == 0 || !on_bytes(c, buffer, (size_t)n))
+        if (n == 0) {
+            c->eof = true;
+            return c->state == WAIT || c->state == ANSWER;
+        }
+        if (!on_bytes(c, buffer, (size_t)n))
             return false;
         if ((size_t)n < sizeof(buffer) && !c->hup)
             return true;
     }
+}
+
+/* After (more of) an answer: deals with what came behind the request. False: close. */
+static bool go_on(struct conn *c, bool alive)
+{
+    if (alive && c->state == READ_HEAD && c->kept)
+        alive = take_kept(c);
+    return alive && !(c->eof && (c->state == READ_HEAD || c->state == READ_BODY));
 }
 
 static void on_event(struct conn *c, uint32_t events)
@@ -256,7 +269,7 @@ static void on_event(struct conn *c, uint32_t events)
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         c->hup = true;
     if ((events & EPOLLOUT) && c->state == ANSWER)
-        alive = send_answer(c) && (c->state == ANSWER || !c->kept || take_kept(c));
+        alive = go_on(c, send_answer(c));
     if (alive && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         alive = read_all(c);
     if (!alive)
@@ -297,7 +310,7 @@ static const struct timespec *expire(struct timespec *out)
         struct conn *c = (struct conn *)first;
 
         queue_remove(first);
-        if (!begin_answer(c) || (c->state == READ_HEAD && c->kept && !take_kept(c)))
+        if (!go_on(c, begin_answer(c)))
             conn_close(c);
     }
     if (first)

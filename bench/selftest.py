@@ -1,0 +1,299 @@
+#!/usr/bin/python3
+"""bench/selftest.py -- tests the benchmark's own tools: a load generator that believes anything, or
+a verdict that is always "reached", would be worse than none.
+
+usage: selftest.py DIRECTORY      (of load, origin and relay, as built)
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from lib.cases import Bound                                                     # noqa: E402
+from lib.figures import cheapest, judge                                         # noqa: E402
+
+TOOLS = sys.argv.pop(1) if len(sys.argv) > 1 else "."
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+# name, what the server says, whether it closes then, the kind of failure ("" = none)
+RESPONSES = [
+    ("length", OK, False, ""),
+    ("length, closed later", OK, True, ""),
+    ("chunked", CHUNKED + b"2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\nx: y\r\n\r\n", False, ""),
+    ("1xx first", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK, False, ""),
+    ("old version, length", OK.replace(b"1.1", b"1.0"), True, ""),
+    ("announced close", OK.replace(b"\r\n\r\n", b"\r\nConnection: x, Close\r\n\r\n"), True, ""),
+    ("announced close not kept", OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), False,
+     "timeout"),
+    ("nothing", b"", False, "timeout"),
+    ("closed at once", b"", True, "closed"),
+    ("closed within a head", OK[:20], True, "closed"),
+    ("closed within a body", OK[:-1], True, "closed"),
+    ("closed within a chunk", CHUNKED + b"5\r\nhel", True, "closed"),
+    ("closed before the last chunk", CHUNKED + b"5\r\nhello\r\n", True, "closed"),
+    ("another status", OK.replace(b"200", b"404"), False, "status"),
+    ("unasked 101", OK.replace(b"200", b"101"), False, "framing"),
+    ("another length", OK.replace(b": 5", b": 4")[:-1], False, "length"),
+    ("a longer chunked body", CHUNKED + b"6\r\nhello!\r\n0\r\n\r\n", False, "length"),
+    ("bytes behind the body", OK + b"!", False, "framing"),
+    ("bytes behind the last chunk", CHUNKED + b"5\r\nhello\r\n0\r\n\r\n!", False, "framing"),
+    ("no length", b"HTTP/1.1 200 OK\r\n\r\nhello", True, "framing"),
+    ("lengths that differ", OK.replace(b"\r\n\r\n", b"\r\nContent-Length: 6\r\n\r\n"), False,
+     "framing"),
+    ("length beside chunked", CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n"), False,
+     "framing"),
+    ("signed length", OK.replace(b": 5", b": +5"), False, "framing"),
+    ("huge length", OK.replace(b": 5", b": 9999999999999999999"), False, "framing"),
+    ("another coding", CHUNKED.replace(b"chunked", b"gzip, chunked"), False, "framing"),
+    ("blank before the colon", OK.replace(b"Length:", b"Length :"), False, "framing"),
+    ("bare LF", OK.replace(b"OK\r\n", b"OK\n"), False, "framing"),
+    ("bare CR", OK.replace(b"\r\n\r\n", b"\r\na: b\rc\r\n\r\n"), False, "framing"),
+    ("no HTTP", b"SSH-2.0-x\r\n\r\n", False, "framing"),
+    ("0x in a chunk size", CHUNKED + b"0x5\r\nhello\r\n0\r\n\r\n", False, "framing"),
+    ("no chunk size", CHUNKED + b"\r\nhello\r\n0\r\n\r\n", False, "framing"),
+    ("chunk longer than its size", CHUNKED + b"4\r\nhello\r\n0\r\n\r\n", False, "framing"),
+    ("endless chunk size", CHUNKED + b"0000000000000005\r\nhello\r\n0\r\n\r\n", False, "framing"),
+]
+
+
+def tool(name):
+    return os.path.join(TOOLS, name)
+
+
+def load(*args, status):
+    """Runs the load generator, checks its exit status, returns its result."""
+    run = subprocess.run([tool("load"), *args], capture_output=True, text=True, timeout=60,
+                         stdin=subprocess.DEVNULL)
+    assert run.returncode == status, (run.returncode, run.stdout, run.stderr)
+    return json.loads(run.stdout.splitlines()[-1]) if run.stdout else run.stderr
+
+
+@contextlib.contextmanager
+def server(name, *args):
+    """origin or relay; yields the process and its address, and expects a clean life."""
+    with subprocess.Popen([tool(name), *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as process:
+        try:
+            yield process, process.stderr.readline().split()[2]
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def scripted(serve):
+    """A listener that gives each connection to `serve`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def loop():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+        threading.Thread(target=loop, daemon=True).start()
+        yield "127.0.0.1:%d" % listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def read_head(conn):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = conn.recv(65536)
+        if not piece:
+            break
+        data += piece
+    return data
+
+
+def counters(process):
+    process.send_signal(signal.SIGUSR1)
+    return json.loads(process.stdout.readline())
+
+
+class Load(unittest.TestCase):
+    def test_responses(self):
+        for name, said, closes, kind in RESPONSES:
+            for step in len(said) + 1, 1:
+                def serve(conn):
+                    with conn, contextlib.suppress(OSError):
+                        if read_head(conn):
+                            for i in range(0, len(said), step):
+                                conn.sendall(said[i:i + step])
+                            if not closes:
+                                conn.recv(1)    # until the load generator closes
+                with self.subTest(name, step=step), scripted(serve) as address:
+                    result = load("-c", "1", "-n", "1", "--length", "5", "--timeout", "200ms",
+                                  address, status=1 if kind else 0)
+                    self.assertEqual(list(result["failure_kinds"]), [kind] if kind else [])
+                    self.assertEqual(result["requests"], 1 if kind in ("", "timeout") and said else 0)
+
+    def test_unasked_bytes(self):
+        said = threading.Event()
+
+        def serve(conn):
+            with conn:
+                conn.sendall(OK)
+                said.set()
+                conn.recv(1)
+        with scripted(serve) as address, \
+                subprocess.Popen([tool("load"), "-c", "1", "-t", "30s", "--hold", "idle", address],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            holder.stdout.readline()
+            self.assertTrue(said.wait(10))
+            holder.stdin.close()
+            self.assertEqual(json.loads(holder.stdout.readline())["failure_kinds"], {"framing": 1})
+
+    def test_refused_connection(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = "127.0.0.1:%d" % listener.getsockname()[1]
+        self.assertEqual(load("-c", "2", "-t", "1s", address, status=1)["requests"], 0)
+
+    def test_usage(self):
+        for args in (["-t", "1s", "192.0.2.1:80"], ["-t", "1s", "[2001:db8::1]:80"],
+                     ["127.0.0.1:80"], ["-t", "1", "127.0.0.1:80"], ["-n", "-1", "127.0.0.1:80"],
+                     ["-n", "1", "localhost:80"], ["-n", "1", "--header", "x", "127.0.0.1:80"]):
+            with self.subTest(args):
+                load(*args, status=2)
+
+    def test_open_loop_counts_from_the_intended_start(self):
+        """20 requests due within 20 ms over one connection that takes 20 ms for each."""
+        with server("origin", "--delay", "20ms", "127.0.0.1:0") as (_, address):
+            result = load("-c", "1", "-n", "20", "--rate", "1000", address, status=0)
+        self.assertEqual(result["requests"], 20)
+        self.assertGreaterEqual(result["classes"][0]["max_us"], 379000)
+        self.assertGreaterEqual(result["classes"][0]["p50_us"], 180000)
+
+    def test_open_loop_reports_what_it_could_not_send(self):
+        with server("origin", "--delay", "50ms", "127.0.0.1:0") as (_, address):
+            result = load("-c", "1", "-t", "100ms", "--rate", "500", "--timeout", "100ms", address,
+                          status=1)
+        self.assertEqual(list(result["failure_kinds"]), ["unsent"])
+
+    def test_classes_and_bodies(self):
+        with server("origin", "127.0.0.1:0") as (origin, address):
+            result = load("-n", "2000", "--class", "name=small,weight=3,path=/b/7,length=7",
+                          "--class", "name=big,path=/b/300000,length=300000,post=100KiB", address,
+                          status=0)
+            small, big = result["classes"]
+            count = counters(origin)
+        self.assertEqual(small["requests"] + big["requests"], 2000)
+        self.assertLess(300, big["requests"])
+        self.assertLess(big["requests"], 700)
+        self.assertEqual(count["requests"], 2000)
+        self.assertEqual(count["body_in"], big["requests"] * (100 << 10))
+        self.assertEqual(count["body_out"], small["requests"] * 7 + big["requests"] * 300000)
+
+    def test_connections(self):
+        with server("origin", "127.0.0.1:0") as (origin, address):
+            load("-c", "5", "-n", "100", address, status=0)
+            self.assertEqual(counters(origin)["accepted"], 5)
+            load("-c", "5", "-n", "100", "--close", address, status=0)
+            self.assertEqual(counters(origin)["accepted"], 105)
+
+    def test_hold(self):
+        for what, requests in ("idle", 0), ("served", 50), ("waiting", 50):
+            with self.subTest(what), server("origin", "127.0.0.1:0") as (origin, address), \
+                    subprocess.Popen([tool("load"), "-c", "50", "-t", "30s", "--hold", what, address],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+                holder.stdout.readline()
+                load("-c", "1", "-n", "1", address, status=0)   # comes behind all of them
+                count = counters(origin)
+                self.assertEqual(count["requests"], requests + 1)
+                holder.stdin.close()
+                result = json.loads(holder.stdout.readline())
+                self.assertEqual((result["open"], result["failures"]), (50, 0))
+
+
+class Origin(unittest.TestCase):
+    def exchange(self, address, said):
+        host, port = address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), 10) as conn:
+            conn.sendall(said)
+            conn.shutdown(socket.SHUT_WR)
+            got = b""
+            while piece := conn.recv(65536):
+                got += piece
+        return got
+
+    def test_requests(self):
+        close = b"Connection: close\r\n\r\n"
+        table = [
+            (b"GET /b/3 HTTP/1.1\r\n" + close, b"200 OK", b"\r\n\r\nabc"),
+            (b"HEAD /b/3 HTTP/1.1\r\n" + close, b"Content-Length: 3", b"\r\n\r\n"),
+            (b"GET /b/2 HTTP/1.0\r\n\r\n", b"200 OK", b"\r\n\r\nab"),
+            (b"GET /b/1 HTTP/1.1\r\n\r\nGET /b/2 HTTP/1.1\r\n" + close, b"\r\n\r\naHTTP/1.1 200",
+             b"\r\n\r\nab"),
+            (b"POST /b/1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n"
+             b"GET /b/2 HTTP/1.1\r\n" + close, b"\r\n\r\naHTTP/1.1 200", b"\r\n\r\nab"),
+            (b"POST /b/1 HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n" + close + b"x",
+             b"HTTP/1.1 100", b"\r\n\r\na"),
+            (b"GET /b/1\r\n\r\n", b"400", b"\r\n\r\n"),
+            (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", b"400",
+             b"\r\n\r\n"),
+        ]
+        for options in [], ["--delay", "1ms"]:
+            with server("origin", *options, "127.0.0.1:0") as (_, address):
+                for said, has, end in table:
+                    with self.subTest(said, options=options):
+                        got = self.exchange(address, said)
+                        self.assertIn(has, got)
+                        self.assertTrue(got.endswith(end), got)
+
+    def test_idle_close(self):
+        with server("origin", "--idle-close", "20ms", "127.0.0.1:0") as (origin, address):
+            host, port = address.rsplit(":", 1)
+            with socket.create_connection((host, int(port)), 10) as conn:
+                self.assertEqual(conn.recv(1), b"")
+            self.assertEqual(counters(origin)["closed_idle"], 1)
+
+
+class Relay(unittest.TestCase):
+    def test_both_ways_and_half_close(self):
+        sent = os.urandom(3 << 20)
+
+        def serve(conn):
+            with conn:
+                got = b""
+                while piece := conn.recv(65536):
+                    got += piece
+                conn.sendall(got[::-1])
+        with scripted(serve) as upstream, server("relay", "127.0.0.1:0", upstream) as (_, address):
+            host, port = address.rsplit(":", 1)
+            with socket.create_connection((host, int(port)), 10) as conn:
+                conn.sendall(sent)
+                conn.shutdown(socket.SHUT_WR)
+                got = b""
+                while piece := conn.recv(65536):
+                    got += piece
+        self.assertEqual(got[::-1], sent)
+
+
+class Figures(unittest.TestCase):
+    def rounds(self, ratios):
+        return [{"weir": {"cpu_us": 10.0 * (i + 1) * r}, "nginx": {"cpu_us": 10.0 * (i + 1)},
+                 "haproxy": {"cpu_us": 20.0 * (i + 1)}} for i, r in enumerate(ratios)]
+
+    def test_verdicts(self):
+        for ratios, verdict in (
+                ([0.9] * 9, "reached"), ([1.0] * 9, "reached"), ([1.1] * 9, "NOT reached"),
+                ([0.9] * 8, "undecided: fewer than 9 rounds"),
+                ([0.9, 0.9, 0.9, 0.9, 1.05, 1.1, 1.1, 1.1, 1.1], "reached"),  # the interval has it
+                ([0.99] + [1.1] * 10, "NOT reached")):
+            with self.subTest(ratios):
+                bound = Bound("cpu_us", ("nginx", "haproxy", "h2o"), 1.0)
+                result = judge(self.rounds(ratios), bound)
+                self.assertEqual((result["reference"], result["verdict"]), ("nginx", verdict))
+
+    def test_without_figures(self):
+        self.assertEqual(judge([], Bound("cpu_us", ("nginx",), 1.0))["verdict"], "no figure")
+        self.assertIsNone(cheapest([], "cpu_us", ("nginx",)))
+
+
+if __name__ == "__main__":
+    unittest.main()
