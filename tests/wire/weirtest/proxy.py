@@ -64,14 +64,15 @@ def no_reports(folder):
 
 
 class Proxy:
-    def __init__(self, folder, *args, listen=("127.0.0.1:0",), log=True, env=None):
+    def __init__(self, folder, *args, listen=("127.0.0.1:0",), log=True, env=None,
+                 under=()):
         self.folder = pathlib.Path(folder)
         self.log_path = self.folder / "access.log"
         self.clients = []
         self.text = ""              # all of its stderr so far
         self.changed = threading.Condition()
         self.over = False           # the test has ended it itself
-        command = [binary(), "proxy"]
+        command = [*under, binary(), "proxy"]
         for address in listen:
             command += ["--listen", address]
         if log:
