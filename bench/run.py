@@ -15,7 +15,7 @@ from lib.figures import LEAST_ROUNDS                                            
 from lib.measure import KINDS, Bench, count_calls                               # noqa: E402
 from lib.processes import check_cores, raise_file_limit                         # noqa: E402
 from lib.proxies import PROXIES                                                 # noqa: E402
-from lib.report import keep, show, summarise                                    # noqa: E402
+from lib.report import COLUMNS, keep, show, summarise                           # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CASE_SECONDS = 290      # a case ends below 5 minutes, whatever was asked
@@ -89,7 +89,8 @@ def run_rounds(bench, kind, names, options, end, failed):
                 failed[name] = str(e)
         rounds.append(figures)
         longest = max(longest, time.monotonic() - start)
-        print(f"  round {i + 1}: " + "  ".join(f"{n} {figures[n]['cpu_us']:.2f}" for n in names
+        compared = COLUMNS[kind][0][1]
+        print(f"  round {i + 1}: " + "  ".join(f"{n} {figures[n][compared]:.2f}" for n in names
                                                if n in figures), file=sys.stderr)
     # A proxy that failed once has no figure at all.
     return [{n: f for n, f in r.items() if n not in failed} for r in rounds]

@@ -86,6 +86,8 @@ def server(name, *args):
             yield process, process.stderr.readline().split()[2]
         finally:
             process.terminate()
+            said = process.communicate(timeout=10)[1]
+    assert process.returncode in (0, -signal.SIGTERM), (process.returncode, said)
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ def judge(rounds, bound, subject="weir"):
     result = {"metric": bound.metric, "reference": reference, "most": bound.most}
     figure = reference and compare(rounds, bound.metric, subject, reference)
     if not figure:
-        return {**result, "verdict": "no figure"}
+        return {**result, "reference": " or ".join(bound.reference), "verdict": "no figure"}
     if figure["rounds"] < LEAST_ROUNDS:
         verdict = f"undecided: fewer than {LEAST_ROUNDS} rounds"
     elif figure["median"] <= bound.most or figure["low"] <= bound.most <= figure["high"]:
