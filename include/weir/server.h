@@ -11,41 +11,57 @@ extern "C" {
 
 struct weir_server;
 
-/* An option or operand of your own program. `set` gets the `state` given to weir_server_new_with and the value (NULL for a flag) and returns
- * NULL, or a static sentence that says what is wrong with it. A row without a name takes the operands. */
+/* An option or operand of your own program. `set` gets the `state` given to weir_server_new_with and
+ * the value (NULL for a flag) and returns NULL, or a static sentence that says what is wrong with it.
+ * A row without a name takes the operands. At most 64 rows. */
 struct weir_option {
-    const char *name;    /* "listen" for --listen; NULL: operands */
-    const char *value;   /* how help calls the value: "ADDR"; NULL: a flag */
+    const char *name;     /* "listen" for --listen; NULL: operands */
+    const char *value;    /* how help calls the value: "ADDR"; NULL: a flag */
     const char *help;
     const char *(*set)(void *state, const char *value);
+    bool        required; /* it is a usage error to leave it out */
 };
 
-/* Makes a server from the command line. Every program understands the options of docs/options.md: --workers, --pool, --grace,
- * --access-log, --error-log, the deadlines (--timeout-*) and bounds (--max-*, --min-rate) of services, where a given option wins over the
- * field of a service, -h/--help and -v/--version. Only parses: -h, -v and anything wrong take effect in weir_server_run. Never NULL. */
+/* Makes a server from the command line. Every program understands the options of docs/options.md:
+ * --workers, --pool, --grace, --access-log, --error-log, the deadlines (--timeout-*) and bounds
+ * (--max-*, --min-rate) of services, where a given option wins over the field of a service, and
+ * -h/--help and -v/--version. Only parses: -h, -v and anything wrong take effect in weir_server_run.
+ * Never NULL. argv must outlive the server. */
 struct weir_server *weir_server_new(int argc, char **argv);
 
-/* The same with options of your own; `options` ends with a row whose name and set are NULL. `usage`: the line behind "usage: ". */
+/* The same with options of your own; `options` ends with a row whose name and set are NULL. `usage`:
+ * the line behind "usage: "; NULL: made from the program's name. */
 struct weir_server *weir_server_new_with(int argc, char **argv, const char *usage,
                                          const struct weir_option *options, void *state);
 
 /* Adds a service; the struct and its strings are copied, proxy and state must outlive the server. */
 void weir_server_add(struct weir_server *sv, const struct weir_service *service);
 
-/* Reports the first set-up error or serves until told to stop, then frees the server and all that was made with it. 0 after a clean stop, 1
- * start-up or run-time failure, 2 usage. Blocks the calling thread. SIGTERM drains, a second one or SIGINT ends at once, SIGUSR1 reopens logs. */
+/* Reports the first set-up error or serves until told to stop, then frees the server and all that was
+ * made with it. 0 after a clean stop, 1 start-up or run-time failure, 2 usage. Blocks the calling
+ * thread. SIGTERM drains, a second one or SIGINT ends at once, SIGUSR1 reopens the log files. */
 int weir_server_run(struct weir_server *sv);
 
-/* Starts the clean stop that SIGTERM starts. From any thread or signal handler. */
+/* Starts the clean stop that SIGTERM starts. From any thread or signal handler, from weir_server_new
+ * until weir_server_run returns. */
 void weir_server_stop(struct weir_server *sv);
 
 /* Set-up: leaves all signals to the program that embeds the server (end it by weir_server_stop). */
 void weir_server_keep_signals(struct weir_server *sv);
 
-/* Where log lines go instead of stdout and stderr: fn(arg, error, line) is called by one thread of the library, never by a worker; `line` has no newline. */
-void weir_server_log_to(struct weir_server *sv, void (*fn)(void *arg, bool error, weir_str line), void *arg);
+/* Set-up: where all lines go instead of standard output and error: fn(arg, error, line) is called by
+ * one thread at a time, never by a worker; `line` has no newline. --help and --version still print. */
+void weir_server_log_to(struct weir_server *sv, void (*fn)(void *arg, bool error, weir_str line),
+                        void *arg);
 
-/* Version as "0.1.0", and the text of --version. */
+/* For options of your own. What is wrong with `text` as an address (of a listener or backend), as a
+ * static sentence; NULL if nothing. */
+const char *weir_check_address(const char *text);
+
+/* The word of a NULL-terminated list that was probably meant by `word`; NULL if none is like it. */
+const char *weir_nearest(const char *word, const char *const *words);
+
+/* The version and the commit it was built from: "0.1.0 (commit 0123456789ab)". */
 const char *weir_version(void);
 
 #ifdef __cplusplus

@@ -1,0 +1,91 @@
+/* front.c -- from what the user configured to what connections look at. */
+#include "server/front.h"
+
+#include <stdlib.h>
+
+#define DEFAULT_SERVER_NAME LIT("weir")
+
+static const char *fill_trusted(const struct weir_service *c, struct service *svc)
+{
+    for (unsigned i = 0; i < WEIR_TRUSTED && c->trusted[i] != NULL; i++) {
+        const char *why = addr_net_parse(c->trusted[i], &svc->trusted[i]);
+
+        if (why != NULL)
+            return why;
+        svc->trusted_count++;
+    }
+    return NULL;
+}
+
+/* Response heads may be twice as large: an origin is trusted more than a client, and nobody gains from
+ * a 502 for one cookie too many. */
+static void fill_limits(const struct weir_service *c, struct service *svc)
+{
+    svc->limits = (struct h1_limits){
+        .max_head = c->max_head,
+        .max_field = c->max_field,
+        .max_target = c->max_target,
+        .max_fields = (unsigned)c->max_fields,
+    };
+    svc->answer_limits = (struct h1_limits){
+        .max_head = 2 * c->max_head,
+        .max_field = 2 * c->max_field,
+        .max_target = 2 * c->max_target,
+        .max_fields = 2 * (unsigned)c->max_fields,
+    };
+}
+
+const char *front_check(struct front *f, const char **field)
+{
+    const struct weir_service *c = &f->config;
+
+    f->service = (struct service){
+        .proxy = c->proxy,
+        .state = c->state,
+        .header_timeout = c->header_timeout,
+        .body_timeout = c->body_timeout,
+        .send_timeout = c->send_timeout,
+        .idle_timeout = c->idle_timeout,
+        .connect_timeout = c->connect_timeout,
+        .upstream_timeout = c->upstream_timeout,
+        .request_timeout = c->request_timeout,
+        .max_body = c->max_body,
+        .max_requests = c->max_requests,
+        .max_connections = c->max_connections,
+        .max_per_client = c->max_per_client,
+        .min_rate = c->min_rate,
+        .forwarding = c->forwarding,
+        .via = c->via,
+        .server_name = weir_str_from(c->server_name),
+    };
+    fill_limits(c, &f->service);
+    *field = "trusted";
+    return fill_trusted(c, &f->service);
+}
+
+int front_prepare(struct front *f, unsigned workers, uint64_t descriptors)
+{
+    struct service *svc = &f->service;
+
+    if (svc->max_connections == 0) /* a client and an upstream connection each, and some to spare */
+        svc->max_connections = MAX(descriptors / 2 / 10 * 9, 1);
+    if (svc->max_per_client != WEIR_UNLIMITED) {
+        f->clients = clients_new(svc->max_per_client);
+        if (f->clients == NULL)
+            return WEIR_ENOMEM;
+    }
+    f->shares = calloc(workers, sizeof(*f->shares));
+    if (f->shares == NULL)
+        return WEIR_ENOMEM;
+    svc->clients = f->clients;
+    for (unsigned i = 0; i < workers; i++)
+        f->shares[i] = (struct share){ .service = *svc, .front = f, .worker = i };
+    return 0;
+}
+
+void front_done(struct front *f)
+{
+    clients_free(&f->clients);
+    free(f->shares);
+    f->shares = NULL;
+}

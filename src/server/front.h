@@ -1,0 +1,64 @@
+/* front.h -- a service as the server runs it: its listeners, and a share of it for each worker.
+ *
+ * Each worker's connections count in its own share, so that accepting looks for the worker with the
+ * fewest, and no request touches a counter of another worker. */
+#ifndef SERVER_FRONT_H
+#define SERVER_FRONT_H
+
+#include <pthread.h>
+
+#include "proxy/service.h"
+#include "runtime/slot.h"
+#include "server/clients.h"
+
+struct weir_server;
+struct front;
+
+struct share {
+    struct service service;
+    struct front *front;
+    unsigned worker;
+};
+
+/* Why a listener is out of the epolls; several at once are possible. */
+enum { PAUSE_FULL = 1, PAUSE_STARVED = 2, PAUSE_ENDED = 4 };
+
+/* A listening socket. */
+struct gate {
+    struct gate *next;
+    struct front *front;
+    struct addr addr; /* where it is bound */
+    int fd;
+    struct listener_slot *slot;
+    unsigned paused;     /* PAUSE_*; under acceptor.lock */
+    atomic_bool starved; /* no descriptor was left for its last accept */
+};
+
+struct front {
+    struct front *next;
+    struct weir_service config; /* the user's, with all defaults but what the machine decides */
+    struct service service;
+    struct share *shares; /* one per worker; NULL until the workers run */
+    struct gate *gates;
+    struct clients *clients; /* NULL: not limited */
+    _Atomic uint64_t connections;
+    atomic_bool full; /* its gates are paused, PAUSE_FULL */
+    int64_t full_logged;
+};
+
+/* Fills `service` from `config`: what can be known before the machine is asked. NULL, or a static
+ * sentence, with the name of the field in `field`. */
+const char *front_check(struct front *f, const char **field);
+
+/* Default of max_connections, table of clients, shares of `workers` workers. 0 or WEIR_ENOMEM. */
+int front_prepare(struct front *f, unsigned workers, uint64_t descriptors);
+
+/* Gives back what front_prepare made. No connection is left. */
+void front_done(struct front *f);
+
+/* Opens the sockets of all listeners: the kernel queues connections from here on. 0, or WEIR_EINTERNAL
+ * with the reason in `why`. gates_close closes them, before and after accepting. */
+int gates_open(struct front *f, int backlog, char *why, size_t size);
+void gates_close(struct front *f);
+
+#endif

@@ -1,0 +1,11 @@
+/* refuse.h -- the answer to a client that has too many connections. */
+#ifndef SERVER_REFUSE_H
+#define SERVER_REFUSE_H
+
+#include "server/front.h"
+
+/* Answers 503 without reading a request, logs why=max_per_client, and closes `fd` lingering. On a
+ * worker's stack; never blocks. */
+void refuse_client(const struct front *f, int fd, const struct addr *client);
+
+#endif

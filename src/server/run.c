@@ -1,0 +1,246 @@
+/* run.c -- weir_server_run: the life of the process. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "lb/lb.h"
+#include "pool/pool.h"
+#include "runtime/runtime.h"
+#include "server/accept.h"
+#include "server/notify.h"
+#include "server/server.h"
+#include "server/workers.h"
+
+enum { RETRY_MS = 100 };
+
+static struct events *woken; /* by the acceptor: one server runs in a process */
+
+static void wake(void)
+{
+    events_wake(woken);
+}
+
+/* As many descriptors as the system allows: a proxy needs two for each request. Their number. */
+static uint64_t raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 1024;
+    if (limit.rlim_cur < limit.rlim_max) {
+        struct rlimit most = { limit.rlim_max, limit.rlim_max };
+
+        if (setrlimit(RLIMIT_NOFILE, &most) == 0)
+            return most.rlim_cur;
+    }
+    return limit.rlim_cur;
+}
+
+/* ---- the parts, in the order in which they start ---------------------------------------------- */
+
+static int open_log(struct weir_server *sv)
+{
+    const struct process_config *p = &sv->cmdline.settings.process;
+    char why[CMDLINE_ERROR];
+    int rc = log_start(p->access_log, p->error_log, why, sizeof(why));
+
+    if (rc < 0)
+        server_fail(sv, EXIT_FAILED, "%s", why);
+    return rc;
+}
+
+static int open_gates(struct weir_server *sv)
+{
+    char why[CMDLINE_ERROR];
+
+    for (struct front *f = sv->fronts; f != NULL; f = f->next) {
+        if (gates_open(f, (int)sv->cmdline.settings.process.backlog, why, sizeof(why)) < 0) {
+            server_fail(sv, EXIT_FAILED, "%s", why);
+            return WEIR_EINTERNAL;
+        }
+    }
+    return 0;
+}
+
+static int resolve_backends(struct weir_server *sv)
+{
+    for (struct server_lb *o = sv->lbs; o != NULL; o = o->next)
+        TRY(lb_resolve(o->lb));
+    return 0;
+}
+
+static int start_workers(struct weir_server *sv)
+{
+    return rt_start(&(struct rt_config){
+        .workers = (unsigned)sv->cmdline.settings.process.workers,
+    });
+}
+
+static int start_backends(struct weir_server *sv)
+{
+    for (struct server_lb *o = sv->lbs; o != NULL; o = o->next) {
+        TRY(lb_start(o->lb));
+        o->started = true;
+    }
+    return 0;
+}
+
+static int prepare_fronts(struct weir_server *sv)
+{
+    uint64_t descriptors = raise_descriptors();
+    bool log = strcmp(sv->cmdline.settings.process.access_log, "off") != 0;
+
+    for (struct front *f = sv->fronts; f != NULL; f = f->next) {
+        f->service.access_log = log;
+        TRY(front_prepare(f, rt_workers(), descriptors));
+    }
+    return 0;
+}
+
+static void print_ready(const struct weir_server *sv)
+{
+    char text[ADDR_TEXT];
+
+    for (const struct front *f = sv->fronts; f != NULL; f = f->next) {
+        for (const struct gate *g = f->gates; g != NULL; g = g->next) {
+            addr_print(&g->addr, text);
+            log_say("listening on %s (http)", text);
+        }
+    }
+}
+
+/* ---- serving ---------------------------------------------------------------------------------- */
+
+static void wait_for_end(struct weir_server *sv)
+{
+    unsigned happened = 0;
+
+    while (!(happened & (EVENT_STOP | EVENT_END))) {
+        happened = events_wait(&sv->events, atomic_load(&acceptor.starved) > 0 ? RETRY_MS : -1);
+        if (happened & EVENT_REOPEN)
+            log_reopen();
+        if (happened == 0)
+            accept_retry();
+    }
+    notify("STOPPING=1");
+    accept_stop();
+    server_drain(sv, happened & EVENT_END ? 0 : sv->cmdline.settings.process.grace);
+}
+
+/* From here on the workers run, and connections come. */
+static int accept_and_wait(struct weir_server *sv)
+{
+    int rc = accept_start(sv->fronts, rt_workers(), wake);
+
+    if (rc < 0) {
+        accept_stop();
+        return rc;
+    }
+    print_ready(sv);
+    notify("READY=1");
+    wait_for_end(sv);
+    return 0;
+}
+
+static void drain_pool(void *unused)
+{
+    (void)unused;
+    pool_drain();
+}
+
+static int serve_with_workers(struct weir_server *sv)
+{
+    int rc = start_backends(sv);
+
+    if (rc == 0)
+        rc = prepare_fronts(sv);
+    if (rc == 0)
+        rc = accept_and_wait(sv);
+    workers_run(0, drain_pool, NULL);
+    for (struct server_lb *o = sv->lbs; o != NULL; o = o->next) {
+        if (o->started)
+            lb_stop(o->lb);
+    }
+    return rc;
+}
+
+static int serve_with_log(struct weir_server *sv)
+{
+    int rc;
+
+    TRY(resolve_backends(sv));
+    TRY(open_gates(sv));
+    TRY(start_workers(sv));
+    rc = pool_start((unsigned)sv->cmdline.settings.process.pool);
+    if (rc == 0)
+        rc = serve_with_workers(sv);
+    rt_stop();
+    pool_stop();
+    for (struct front *f = sv->fronts; f != NULL; f = f->next)
+        front_done(f);
+    return rc;
+}
+
+static int serve(struct weir_server *sv)
+{
+    int rc;
+
+    woken = &sv->events;
+    if (!sv->keep_signals)
+        TRY(events_take_signals(&sv->events));
+    TRY(open_log(sv));
+    rc = serve_with_log(sv);
+    for (struct front *f = sv->fronts; f != NULL; f = f->next)
+        gates_close(f); /* a failed start leaves them open */
+    log_stop();
+    return rc;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------- */
+
+/* --help and the like. */
+static int print_text(const struct cmdline *c)
+{
+    char *text = usage_text(c);
+    bool printed = text != NULL && fputs(text, stdout) >= 0 && fflush(stdout) == 0;
+
+    free(text);
+    return printed ? EXIT_CLEAN : EXIT_FAILED;
+}
+
+static void check_backends(struct weir_server *sv)
+{
+    for (struct server_lb *o = sv->lbs; o != NULL; o = o->next) {
+        if (lb_error(o->lb) != NULL)
+            server_fail(sv, EXIT_FAILED, "%s", lb_error(o->lb));
+    }
+}
+
+static int run(struct weir_server *sv)
+{
+    int rc = 0;
+
+    if (sv->cmdline.action != ACTION_RUN)
+        return print_text(&sv->cmdline);
+    check_backends(sv);
+    if (sv->fronts == NULL)
+        server_fail(sv, EXIT_FAILED, "weir_server_run: nothing to serve (weir_server_add)");
+    if (sv->failed == 0)
+        rc = serve(sv);
+    if (rc < 0)
+        server_fail(sv, EXIT_FAILED, "cannot start: %s", weir_error_text(rc));
+    if (sv->failed != 0)
+        log_say("%s: %s", sv->cmdline.program, sv->error);
+    return sv->failed;
+}
+
+int weir_server_run(struct weir_server *sv)
+{
+    int code;
+
+    ensure(sv->magic == SERVER_MAGIC);
+    log_call_back(sv->log_to, sv->log_arg);
+    code = run(sv);
+    server_free(sv);
+    return code;
+}

@@ -1,0 +1,48 @@
+/* server.h -- the handle behind <weir/server.h>: what was set up, and the one process that runs it. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <weir/server.h>
+
+#include "base/arena.h"
+#include "server/cmdline.h"
+#include "server/events.h"
+#include "server/front.h"
+#include "server/log.h"
+
+#define SERVER_MAGIC 0x57656972u
+
+enum { EXIT_CLEAN = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct server_lb {
+    struct server_lb *next;
+    struct weir_lb *lb;
+    bool started;
+};
+
+struct weir_server {
+    uint32_t magic;
+    struct cmdline cmdline;
+    struct arena arena; /* copies of what set-up calls got */
+    struct events events;
+    struct front *fronts; /* services, in the order in which they were added */
+    struct server_lb *lbs;
+    log_callback *log_to;
+    void *log_arg;
+    bool keep_signals;
+    int failed; /* exit code of the first error; 0: none */
+    char error[CMDLINE_ERROR];
+};
+
+/* Keeps the first error: what later calls say is often only its consequence. */
+void server_fail(struct weir_server *sv, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Frees the server and what was made with it. */
+void server_free(struct weir_server *sv);
+
+/* The end of a process that has stopped accepting: closes what is idle, lets requests run for `grace`, or until
+ * a second signal, and cancels the rest. On the main thread; returns when all client connections are closed. */
+void server_drain(struct weir_server *sv, weir_dur grace);
+
+#endif
