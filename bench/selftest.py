@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
@@ -20,7 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib.cases import Bound                                                     # noqa: E402
 from lib.figures import cheapest, judge                                         # noqa: E402
 
-TOOLS = sys.argv.pop(1) if len(sys.argv) > 1 else "."
+TOOLS = os.path.abspath(sys.argv.pop(1) if len(sys.argv) > 1 else ".")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -97,7 +98,8 @@ def scripted(serve):
         def loop():
             with contextlib.suppress(OSError):
                 while True:
-                    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+                    conn = listener.accept()[0]
+                    threading.Thread(target=serve, args=(conn,), daemon=True).start()
         threading.Thread(target=loop, daemon=True).start()
         yield "127.0.0.1:%d" % listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
@@ -133,7 +135,8 @@ class Load(unittest.TestCase):
                     result = load("-c", "1", "-n", "1", "--length", "5", "--timeout", "200ms",
                                   address, status=1 if kind else 0)
                     self.assertEqual(list(result["failure_kinds"]), [kind] if kind else [])
-                    self.assertEqual(result["requests"], 1 if kind in ("", "timeout") and said else 0)
+                    served = kind == "" or (kind == "timeout" and said)
+                    self.assertEqual(result["requests"], 1 if served else 0)
 
     def test_unasked_bytes(self):
         said = threading.Event()
@@ -201,7 +204,8 @@ class Load(unittest.TestCase):
     def test_hold(self):
         for what, requests in ("idle", 0), ("served", 50), ("waiting", 50):
             with self.subTest(what), server("origin", "127.0.0.1:0") as (origin, address), \
-                    subprocess.Popen([tool("load"), "-c", "50", "-t", "30s", "--hold", what, address],
+                    subprocess.Popen([tool("load"), "-c", "50", "-t", "30s", "--hold", what,
+                                      address],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
                 holder.stdout.readline()
                 load("-c", "1", "-n", "1", address, status=0)   # comes behind all of them
@@ -274,6 +278,65 @@ class Relay(unittest.TestCase):
                 while piece := conn.recv(65536):
                     got += piece
         self.assertEqual(got[::-1], sent)
+
+
+@unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "a measurement needs two cores")
+class Run(unittest.TestCase):
+    """The whole way, with the relay as the only proxy."""
+
+    def run_it(self, build, *args):
+        cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0))[:2])
+        run = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
+        return subprocess.run(
+            [sys.executable, run, "keepalive", "--build", build, "--cores", cores, "--no-calls",
+             "--rounds", "2", "--seconds", "0.1", "--warmup", "0.1", *args],
+            capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    def setUp(self):
+        """A build whose weir is a script of ours."""
+        self.directory = tempfile.TemporaryDirectory()
+        self.build = self.directory.name
+        self.addCleanup(self.directory.cleanup)
+        os.symlink(TOOLS, os.path.join(self.build, "bench"))
+        os.mkdir(os.path.join(self.build, "gateway"))
+
+    def write_weir(self, script):
+        path = os.path.join(self.build, "gateway/weir")
+        with open(path, "w") as f:
+            f.write("#!/bin/sh\n[ $1 = --version ] && exit\n" + script)
+        os.chmod(path, 0o755)
+
+    def test_good(self):
+        self.write_weir(f'for origin; do :; done; exec {tool("relay")} 127.0.0.1:0 "$origin"\n')
+        kept = os.path.join(self.build, "kept")
+        run = self.run_it(self.build, "--only", "weir,floor", "--result", kept)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        with open(kept) as f:
+            summary = json.load(f)
+        self.assertEqual(len(summary["rounds"]), 2)
+        for figures in summary["rounds"]:
+            for name in "weir", "floor":
+                self.assertGreater(figures[name]["cpu_us"], 0)
+                self.assertGreater(figures[name]["requests"], 0)
+        self.assertEqual(summary["bounds"][0]["verdict"], "no figure")  # nginx was not asked for
+
+    def test_a_proxy_that_dies_has_no_figure(self):
+        self.write_weir("echo out of luck >&2; exit 3\n")
+        run = self.run_it(self.build, "--only", "weir,floor")
+        self.assertEqual(run.returncode, 1, run.stdout + run.stderr)
+        self.assertIn("weir: no figure: weir died with status 3: out of luck", run.stdout)
+
+    def test_a_proxy_that_loses_requests_has_no_figure(self):
+        self.write_weir(f'exec {tool("origin")} 127.0.0.1:0\n')    # answers without the origin
+        run = self.run_it(self.build, "--only", "weir")
+        self.assertEqual(run.returncode, 1, run.stdout + run.stderr)
+        self.assertRegex(run.stdout, "weir: no figure: the load counts [0-9]+ requests, the "
+                                     "origin 0")
+
+    def test_a_missing_build(self):
+        run = self.run_it(self.build, "--only", "weir")
+        self.assertEqual(run.returncode, 1, run.stdout + run.stderr)
+        self.assertIn("build it: ./dev build", run.stdout)
 
 
 class Figures(unittest.TestCase):

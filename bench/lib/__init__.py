@@ -1,4 +1,4 @@
-"""The parts of bench/run.py, in reading order: cases, proxies, measure, processes, figures, report."""
+"""The parts of bench/run.py; read them in this order: cases, proxies, measure, figures, report."""
 
 
 class BenchError(Exception):

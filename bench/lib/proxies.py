@@ -124,9 +124,16 @@ class Proxy:
         return path
 
     def version_text(self, build):
-        run = subprocess.run([self.path(build), *self.version], capture_output=True, text=True,
-                             timeout=10)
-        found = re.search(r"\d+\.\d+\S*", run.stdout + run.stderr) if self.version else None
+        """What it says about its version; "" for those that have none."""
+        path = self.path(build)
+        if not self.version:
+            return ""
+        try:
+            run = subprocess.run([path, *self.version], capture_output=True, text=True, timeout=10,
+                                 stdin=subprocess.DEVNULL)
+        except (OSError, subprocess.TimeoutExpired) as e:
+            raise BenchError(f"{self.name}: it cannot tell its version: {e}") from e
+        found = re.search(r"\d+\.\d+\S*", run.stdout + run.stderr)
         return found.group(0) if found else ""
 
     def launch(self, setup):

@@ -25,7 +25,7 @@ static const char usage[] =
     "  --fields N        more request fields, as a browser sends\n"
     "  --header LINE     one more request field; may be repeated\n"
     "  --warmup SPAN     before the counted phase\n"
-    "  --gate            after the warm-up say {\"ready\":true} on stdout, wait for a line on stdin;\n"
+    "  --gate            after the warm-up print {\"ready\":true} and wait for a line on stdin;\n"
     "                    at the end keep the connections until stdin is closed\n"
     "  --hold WHAT       open the connections and hold them: idle, served, waiting\n"
     "  --timeout SPAN    of a request (10s)\n"

@@ -96,11 +96,13 @@ void report(const struct load *l)
 
     fputs("{\"target\":", stdout);
     print_text(o->target);
-    printf(",\"connections\":%ju,\"rate_asked\":%ju,\"seed\":%ju,\"seconds\":%.6f,\"requests\":%ju,"
-           "\"rate\":%.1f,\"body_in\":%ju,\"opened\":%ju,\"open\":%ju,\"closed_by_peer\":%ju,\"late_us\":%.1f,",
-           (uintmax_t)o->connections, (uintmax_t)o->rate, (uintmax_t)o->seed, seconds,
-           (uintmax_t)t->done, seconds > 0 ? (double)t->done / seconds : 0, (uintmax_t)t->body_in,
-           (uintmax_t)t->opened, (uintmax_t)count_open(l), (uintmax_t)t->closed_by_peer, us(t->late));
+    printf(",\"connections\":%ju,\"rate_asked\":%ju,\"seed\":%ju,", (uintmax_t)o->connections,
+           (uintmax_t)o->rate, (uintmax_t)o->seed);
+    printf("\"seconds\":%.6f,\"requests\":%ju,\"rate\":%.1f,\"body_in\":%ju,", seconds,
+           (uintmax_t)t->done, seconds > 0 ? (double)t->done / seconds : 0, (uintmax_t)t->body_in);
+    printf("\"opened\":%ju,\"open\":%ju,\"closed_by_peer\":%ju,\"late_us\":%.1f,",
+           (uintmax_t)t->opened, (uintmax_t)count_open(l), (uintmax_t)t->closed_by_peer,
+           us(t->late));
     print_failures(t);
     fputs(",\"classes\":[", stdout);
     for (unsigned i = 0; i < o->class_count; i++) {
