@@ -46,8 +46,8 @@ static void run(struct load *l)
 int main(int argc, char **argv)
 {
     static struct options options;
-    struct load           load;
-    uint64_t              failures;
+    struct load load;
+    uint64_t failures;
 
     options_parse(&options, argc, argv);
     raise_file_limit(options.connections + 16);

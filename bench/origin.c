@@ -27,18 +27,15 @@ static const char usage[] =
     "Counters as JSON on stdout: at SIGUSR1, and at the end (SIGTERM).";
 
 static const struct option long_options[] = {
-    { "body", required_argument, NULL, 'b' },
-    { "fields", required_argument, NULL, 'f' },
-    { "delay", required_argument, NULL, 'd' },
-    { "idle-close", required_argument, NULL, 'i' },
-    { "help", no_argument, NULL, 'h' },
-    { NULL, 0, NULL, 0 },
+    { "body", required_argument, NULL, 'b' },  { "fields", required_argument, NULL, 'f' },
+    { "delay", required_argument, NULL, 'd' }, { "idle-close", required_argument, NULL, 'i' },
+    { "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
 };
 
 static void parse_options(int argc, char **argv, struct serve_config *config)
 {
     uint64_t fields = 0;
-    bool     good   = true;
+    bool good = true;
 
     for (int o; good && (o = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         switch (o) {
@@ -93,7 +90,7 @@ static bool on_signal(int fd)
 static int open_signals(void)
 {
     sigset_t set;
-    int      fd;
+    int fd;
 
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
@@ -109,10 +106,10 @@ static int open_signals(void)
 int main(int argc, char **argv)
 {
     struct serve_config config = { .body = 1024 };
-    struct address      at;
-    char                name[ADDRESS_TEXT];
-    const char         *wrong;
-    int                 listener, signals;
+    struct address at;
+    char name[ADDRESS_TEXT];
+    const char *wrong;
+    int listener, signals;
 
     parse_options(argc, argv, &config);
     wrong = address_parse(argv[optind], &at);
@@ -120,7 +117,7 @@ int main(int argc, char **argv)
         die(EXIT_USAGE, "%s: %s", argv[optind], wrong);
     raise_file_limit(0);
     prctl(PR_SET_TIMERSLACK, 1ul); /* a delay of 25 ms is meant to be 25.0 ms */
-    signals  = open_signals();
+    signals = open_signals();
     listener = sock_listen(&at);
     if (listener < 0)
         die(EXIT_FAILURE, "%s: %s", argv[optind], strerror(-listener));

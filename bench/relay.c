@@ -21,33 +21,33 @@ enum { READ_SIZE = 64 << 10, BATCH = 256 };
 /* What one side said that the other has not taken yet. */
 struct rest {
     uint32_t at, len;
-    char     bytes[];
+    char bytes[];
 };
 
 /* One direction's source and the other's sink. */
 struct side {
-    int          fd;
-    bool         hup;  /* the peer has sent its FIN, or worse: read until it shows */
-    bool         eof;  /* it was read; passed on by shutdown() */
+    int fd;
+    bool hup;          /* the peer has sent its FIN, or worse: read until it shows */
+    bool eof;          /* it was read; passed on by shutdown() */
     struct rest *rest; /* read from the other side, waiting to be written here */
 };
 
 struct pair {
     struct side side[2];
-    bool        dead;
+    bool dead;
     struct pair *next_dead;
 };
 
-static int            epoll;
+static int epoll;
 static struct address upstream;
-static struct pair   *dead; /* freed after the batch: it may name them again */
-static char           buffer[READ_SIZE];
+static struct pair *dead; /* freed after the batch: it may name them again */
+static char buffer[READ_SIZE];
 
 /* The low bit of epoll's pointer tells the side. */
 static void watch(struct pair *pair, unsigned which)
 {
     struct epoll_event event = {
-        .events   = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.u64 = (uintptr_t)pair | which,
     };
 
@@ -64,9 +64,9 @@ static void pair_close(struct pair *pair)
         free(pair->side[i].rest);
         pair->side[i].rest = NULL;
     }
-    pair->dead      = true;
+    pair->dead = true;
     pair->next_dead = dead;
-    dead            = pair;
+    dead = pair;
 }
 
 static void bury(void)
@@ -90,7 +90,7 @@ static bool pass(struct side *to, const char *data, size_t len)
         n = 0;
     if ((size_t)n == len)
         return true;
-    to->rest      = must_calloc(1, sizeof(*to->rest) + len - (size_t)n);
+    to->rest = must_calloc(1, sizeof(*to->rest) + len - (size_t)n);
     to->rest->len = (uint32_t)(len - (size_t)n);
     memcpy(to->rest->bytes, data + n, to->rest->len);
     return true;
@@ -139,7 +139,7 @@ static bool move(struct side *from, struct side *to)
 static void on_event(struct pair *pair, unsigned which, uint32_t events)
 {
     struct side *self = &pair->side[which], *other = &pair->side[!which];
-    bool         alive = true;
+    bool alive = true;
 
     if (pair->dead)
         return;
@@ -156,7 +156,7 @@ static void on_event(struct pair *pair, unsigned which, uint32_t events)
 static void on_accept(int listener)
 {
     for (;;) {
-        int          client = sock_accept(listener), server;
+        int client = sock_accept(listener), server;
         struct pair *pair;
 
         if (client == -EAGAIN)
@@ -171,7 +171,7 @@ static void on_accept(int listener)
             close(client);
             continue;
         }
-        pair             = must_calloc(1, sizeof(*pair));
+        pair = must_calloc(1, sizeof(*pair));
         pair->side[0].fd = client;
         pair->side[1].fd = server;
         watch(pair, 0);
@@ -213,15 +213,15 @@ static void parse(const char *text, struct address *out)
 int main(int argc, char **argv)
 {
     struct address listen_at;
-    char           name[ADDRESS_TEXT];
-    int            listener;
+    char name[ADDRESS_TEXT];
+    int listener;
 
     if (argc != 3)
         die(EXIT_USAGE, "usage: relay LISTEN UPSTREAM");
     parse(argv[1], &listen_at);
     parse(argv[2], &upstream);
     raise_file_limit(0);
-    epoll    = epoll_create1(EPOLL_CLOEXEC);
+    epoll = epoll_create1(EPOLL_CLOEXEC);
     listener = sock_listen(&listen_at);
     if (listener < 0)
         die(EXIT_FAILURE, "%s: %s", argv[1], strerror(-listener));

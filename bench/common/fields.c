@@ -45,9 +45,9 @@ static const char *const response_fields[] = {
 
 static const struct {
     const char *const *lines;
-    unsigned           count;
+    unsigned count;
 } tables[] = {
-    [FIELDS_REQUEST]  = { request_fields, ARRAY_LEN(request_fields) },
+    [FIELDS_REQUEST] = { request_fields, ARRAY_LEN(request_fields) },
     [FIELDS_RESPONSE] = { response_fields, ARRAY_LEN(response_fields) },
 };
 _Static_assert(ARRAY_LEN(tables) == FIELDS_KINDS, "every kind has a table");

@@ -9,7 +9,7 @@
 
 struct text {
     const char *at;
-    size_t      len;
+    size_t len;
 };
 
 static bool text_is(struct text t, const char *word)
@@ -47,7 +47,7 @@ static const char *read_length(struct framing *f, struct text value)
     if (f->has_length && f->length != length)
         return "two Content-Lengths that differ";
     f->has_length = true;
-    f->length     = length;
+    f->length = length;
     return NULL;
 }
 
@@ -65,10 +65,10 @@ static const char *read_connection(struct framing *f, struct text list)
 {
     while (list.len > 0) {
         const char *comma = memchr(list.at, ',', list.len);
-        size_t      len   = comma ? (size_t)(comma - list.at) : list.len;
-        struct text item  = trim((struct text){ list.at, len });
+        size_t len = comma ? (size_t)(comma - list.at) : list.len;
+        struct text item = trim((struct text){ list.at, len });
 
-        f->close      = f->close || text_is(item, "close");
+        f->close = f->close || text_is(item, "close");
         f->keep_alive = f->keep_alive || text_is(item, "keep-alive");
         list.at += comma ? len + 1 : len;
         list.len -= comma ? len + 1 : len;
@@ -99,7 +99,7 @@ static const char *read_field(struct framing *f, struct text line)
 
     if (!colon || colon == line.at)
         return "a field line without a name";
-    name  = (struct text){ line.at, (size_t)(colon - line.at) };
+    name = (struct text){ line.at, (size_t)(colon - line.at) };
     value = trim((struct text){ colon + 1, line.len - name.len - 1 });
     if (memchr(name.at, ' ', name.len) || memchr(name.at, '\t', name.len))
         return "a blank in a field name";
@@ -119,7 +119,7 @@ const char *framing_read(struct framing *f, const char *fields, const char *end)
 
         if (!lf || lf == fields || lf[-1] != '\r')
             return "a line that does not end in CR LF";
-        line   = (struct text){ fields, (size_t)(lf - fields) - 1 };
+        line = (struct text){ fields, (size_t)(lf - fields) - 1 };
         fields = lf + 1;
         if (line.len == 0)
             break;
@@ -153,8 +153,8 @@ void body_begin(struct body *b, const struct framing *f)
     assert(!(f->chunked && f->has_length));
     *b = (struct body){
         .chunked = f->chunked,
-        .left    = f->has_length ? f->length : 0,
-        .done    = !f->chunked && (!f->has_length || f->length == 0),
+        .left = f->has_length ? f->length : 0,
+        .done = !f->chunked && (!f->has_length || f->length == 0),
     };
 }
 
@@ -185,7 +185,7 @@ static bool chunk_size_byte(struct body *b, char c)
 /* The end of that line: data follows, or, after the last chunk, the trailer. */
 static void chunk_begin(struct body *b)
 {
-    b->state  = b->left > 0 ? CHUNK_DATA : TRAILER_START;
+    b->state = b->left > 0 ? CHUNK_DATA : TRAILER_START;
     b->digits = 0;
 }
 
@@ -239,7 +239,7 @@ ssize_t body_feed(struct body *b, const char *data, size_t len)
     size_t at = 0;
 
     if (!b->chunked) {
-        at      = take_data(b, len);
+        at = take_data(b, len);
         b->done = b->left == 0;
         return (ssize_t)at;
     }

@@ -12,11 +12,11 @@
 
 /* What a head says about its body and its connection (RFC 9112 section 6, RFC 9110 7.6.1). */
 struct framing {
-    bool     has_length;
-    bool     chunked;
-    bool     close;      /* Connection: close */
-    bool     keep_alive; /* Connection: keep-alive, which matters in HTTP/1.0 */
-    bool     wants_100;  /* Expect: 100-continue */
+    bool has_length;
+    bool chunked;
+    bool close;      /* Connection: close */
+    bool keep_alive; /* Connection: keep-alive, which matters in HTTP/1.0 */
+    bool wants_100;  /* Expect: 100-continue */
     uint64_t length;
 };
 
@@ -29,10 +29,10 @@ const char *framing_read(struct framing *f, const char *fields, const char *end)
 
 /* A body on its way in. */
 struct body {
-    bool     chunked;
-    bool     done;
-    uint8_t  state; /* of the chunked coding */
-    uint8_t  digits;
+    bool chunked;
+    bool done;
+    uint8_t state; /* of the chunked coding */
+    uint8_t digits;
     uint64_t left;  /* of the body or of the current chunk */
     uint64_t total; /* body bytes so far, without the framing */
 };

@@ -30,19 +30,19 @@ static const char *parse_unix(const char *path, struct address *out)
 /* The host part, already without brackets. */
 static const char *parse_inet(const char *host, uint16_t port, struct address *out)
 {
-    struct sockaddr_in  *v4 = (struct sockaddr_in *)&out->sa;
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&out->sa;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&out->sa;
 
     if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
         v4->sin_family = AF_INET;
-        v4->sin_port   = htons(port);
-        out->len       = sizeof(*v4);
+        v4->sin_port = htons(port);
+        out->len = sizeof(*v4);
         return (ntohl(v4->sin_addr.s_addr) >> 24) == 127 ? NULL : "it is not a loopback address";
     }
     if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
         v6->sin6_family = AF_INET6;
-        v6->sin6_port   = htons(port);
-        out->len        = sizeof(*v6);
+        v6->sin6_port = htons(port);
+        out->len = sizeof(*v6);
         return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ? NULL : "it is not a loopback address";
     }
     return "the host is not an address in numbers";
@@ -50,10 +50,10 @@ static const char *parse_inet(const char *host, uint16_t port, struct address *o
 
 const char *address_parse(const char *text, struct address *out)
 {
-    char        host[INET6_ADDRSTRLEN];
+    char host[INET6_ADDRSTRLEN];
     const char *colon = strrchr(text, ':');
-    size_t      len   = colon ? (size_t)(colon - text) : 0;
-    uint64_t    port;
+    size_t len = colon ? (size_t)(colon - text) : 0;
+    uint64_t port;
 
     memset(out, 0, sizeof(*out));
     if (strncmp(text, "unix:", 5) == 0)
@@ -103,11 +103,11 @@ int sock_listen(const struct address *address)
 
 void sock_name(int fd, char text[static ADDRESS_TEXT])
 {
-    struct address       a    = { .len = sizeof(a.sa) };
-    struct sockaddr_in  *v4   = (struct sockaddr_in *)&a.sa;
-    struct sockaddr_in6 *v6   = (struct sockaddr_in6 *)&a.sa;
-    struct sockaddr_un  *un   = (struct sockaddr_un *)&a.sa;
-    char                 host[INET6_ADDRSTRLEN];
+    struct address a = { .len = sizeof(a.sa) };
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&a.sa;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a.sa;
+    struct sockaddr_un *un = (struct sockaddr_un *)&a.sa;
+    char host[INET6_ADDRSTRLEN];
 
     getsockname(fd, (struct sockaddr *)&a.sa, &a.len);
     if (a.sa.ss_family == AF_UNIX)
@@ -116,8 +116,8 @@ void sock_name(int fd, char text[static ADDRESS_TEXT])
         snprintf(text, ADDRESS_TEXT, "[%s]:%u",
                  inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)), ntohs(v6->sin6_port));
     else
-        snprintf(text, ADDRESS_TEXT, "%s:%u",
-                 inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)), ntohs(v4->sin_port));
+        snprintf(text, ADDRESS_TEXT, "%s:%u", inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)),
+                 ntohs(v4->sin_port));
 }
 
 int sock_connect(const struct address *address)
@@ -139,8 +139,8 @@ int sock_connect(const struct address *address)
 
 int sock_result(int fd)
 {
-    int       error = 0;
-    socklen_t len   = sizeof(error);
+    int error = 0;
+    socklen_t len = sizeof(error);
 
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         return -errno;

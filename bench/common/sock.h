@@ -10,7 +10,7 @@
 
 struct address {
     struct sockaddr_storage sa;
-    socklen_t               len;
+    socklen_t len;
 };
 
 enum { ADDRESS_TEXT = 128 }; /* room for any address in words */

@@ -12,7 +12,7 @@
 
 struct unit {
     const char *name;
-    uint64_t    factor;
+    uint64_t factor;
 };
 
 static const struct unit sizes[] = {
@@ -58,7 +58,7 @@ void *must_calloc(uint64_t count, uint64_t size)
 /* Digits followed by the name of one of `units`. */
 static bool parse_with_unit(const char *text, const struct unit *units, size_t count, uint64_t *out)
 {
-    char    *rest;
+    char *rest;
     uint64_t value;
 
     if (!isdigit((unsigned char)text[0]))

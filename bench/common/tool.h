@@ -10,9 +10,9 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-#define NS_PER_US  1000ull
-#define NS_PER_MS  1000000ull
-#define NS_PER_SEC 1000000000ull
+#define NS_PER_US    1000ull
+#define NS_PER_MS    1000000ull
+#define NS_PER_SEC   1000000000ull
 
 enum { EXIT_USAGE = 2 }; /* beside EXIT_SUCCESS and EXIT_FAILURE of stdlib.h */
 

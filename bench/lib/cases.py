@@ -7,7 +7,8 @@ configuration (see proxies.Setup), where an expert would set something for just 
 from dataclasses import dataclass, field
 
 PEERS = ("weir", "floor", "nginx", "haproxy")
-NO_FLOOR = ("weir", "nginx", "haproxy")     # the blind relay opens an upstream connection each time
+PEERS_H2O = (*PEERS, "h2o")
+NO_FLOOR = ("weir", "nginx", "haproxy", "h2o")  # the relay opens an upstream connection each time
 
 
 @dataclass
@@ -64,7 +65,8 @@ CASES = {c.name: c for c in (
                ["-c", "64", "--length", "1024", "--fields", "19"], ["--fields", "13"])]),
     Case("post", "request bodies of 16 KiB",
          [Part("POST 16 KiB, 64 connections",
-               ["-c", "64", "--post", "16KiB", "--length", "1024"], extra=POST)]),
+               ["-c", "64", "--post", "16KiB", "--length", "1024"], extra=POST)],
+         proxies=PEERS_H2O),
     Case("connect", "a new client connection for each request, upstream reused",
          [Part("a connection per request, 64 at a time",
                ["-c", "64", "--close", "--length", "1024"])],

@@ -19,10 +19,10 @@ static char buffer[READ_SIZE]; /* bodies are counted, not kept: one is enough fo
 void free_put(struct load *l, struct conn *c)
 {
     assert(!c->listed);
-    c->listed    = true;
-    c->next      = NULL;
+    c->listed = true;
+    c->next = NULL;
     *l->free_end = c;
-    l->free_end  = &c->next;
+    l->free_end = &c->next;
 }
 
 struct conn *free_take(struct load *l)
@@ -50,7 +50,7 @@ static void release(struct load *l, struct conn *c)
 {
     l->active--;
     c->request.class = NULL;
-    c->deadline      = UINT64_MAX;
+    c->deadline = UINT64_MAX;
     free_put(l, c);
 }
 
@@ -61,10 +61,10 @@ static void shut_and_release(struct load *l, struct conn *c)
 }
 
 /* Words a failure, once; the connection is of no more use. */
-#define FAIL(l, c, kind, ...)                                                                      \
-    do {                                                                                           \
-        tally_fail(l, (c)->request.class, kind, __VA_ARGS__);                                      \
-        shut_and_release(l, c);                                                                    \
+#define FAIL(l, c, kind, ...) \
+    do { \
+        tally_fail(l, (c)->request.class, kind, __VA_ARGS__); \
+        shut_and_release(l, c); \
     } while (0)
 
 static void fail_io(struct load *l, struct conn *c, const char *doing, int error)
@@ -92,7 +92,7 @@ static void send_more(struct load *l, struct conn *c)
 static void send_request(struct load *l, struct conn *c)
 {
     c->state = CONN_BUSY;
-    c->sent  = 0;
+    c->sent = 0;
     response_begin(&c->response, false);
     send_more(l, c);
 }
@@ -119,15 +119,15 @@ static void go_on_opening(struct load *l, struct conn *c)
 void conn_open(struct load *l, struct conn *c)
 {
     struct epoll_event event = {
-        .events   = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.ptr = c,
     };
     int rc = wire_open(&c->wire, &l->options->address);
 
     assert(!c->listed && c->state == CONN_CLOSED);
     l->active++;
-    c->hup      = false;
-    c->state    = CONN_OPENING;
+    c->hup = false;
+    c->state = CONN_OPENING;
     c->deadline = l->now + l->options->timeout;
     if (rc < 0)
         FAIL(l, c, FAIL_CONNECT, "connecting: %s", strerror(-rc));
@@ -153,8 +153,8 @@ void conn_start(struct load *l, struct conn *c, struct request request)
 /* A whole response is here. Says what is wrong with it, or counts it. */
 static void finish(struct load *l, struct conn *c)
 {
-    struct class          *class = c->request.class;
-    const struct response *r     = &c->response;
+    struct class *class = c->request.class;
+    const struct response *r = &c->response;
 
     if (c->sent < class->len) {
         FAIL(l, c, FAIL_FRAMING, "status %u before the request was sent", r->status);
@@ -164,9 +164,9 @@ static void finish(struct load *l, struct conn *c)
         FAIL(l, c, FAIL_STATUS, "status %u", r->status);
         return;
     }
-    if (class->length >= 0 && r->body.total != (uint64_t)class->length) {
+    if (class->length >= 0 && r->body.total != (uint64_t) class->length) {
         FAIL(l, c, FAIL_LENGTH, "a body of %ju bytes, not %jd", (uintmax_t)r->body.total,
-             (intmax_t)class->length);
+             (intmax_t) class->length);
         return;
     }
     hist_add(&class->hist, l->now - c->request.start);
@@ -174,7 +174,7 @@ static void finish(struct load *l, struct conn *c)
     l->tally.body_in += r->body.total;
     l->tally.last = l->now;
     if (r->close || l->options->close) {
-        c->state    = CONN_ENDING; /* the peer has to close now: we wait to see it */
+        c->state = CONN_ENDING; /* the peer has to close now: we wait to see it */
         c->deadline = l->now + l->options->timeout;
         return;
     }
@@ -228,8 +228,8 @@ static void on_end(struct load *l, struct conn *c, int error)
         if (error)
             fail_io(l, c, "reading a response", error);
         else
-            FAIL(l, c, FAIL_CLOSED, "closed %s", c->response.in_body ? "within a body"
-                                                                     : "without a response");
+            FAIL(l, c, FAIL_CLOSED, "closed %s",
+                 c->response.in_body ? "within a body" : "without a response");
     }
 }
 
@@ -267,8 +267,8 @@ void conn_expired(struct load *l, struct conn *c)
 {
     static const char *const doing[] = {
         [CONN_OPENING] = "no connection",
-        [CONN_BUSY]    = "no response",
-        [CONN_ENDING]  = "not closed, as announced,",
+        [CONN_BUSY] = "no response",
+        [CONN_ENDING] = "not closed, as announced,",
     };
 
     FAIL(l, c, FAIL_TIMEOUT, "%s within %ju ms", doing[c->state],

@@ -23,7 +23,7 @@ static double random_share(struct demand *d)
 static struct class *choose_class(struct demand *d)
 {
     struct options *o = d->options;
-    uint64_t        n;
+    uint64_t n;
 
     if (o->class_count == 1)
         return &o->classes[0];
@@ -48,12 +48,12 @@ void demand_begin(struct demand *d, struct options *options, uint64_t requests, 
                   uint64_t now)
 {
     *d = (struct demand){
-        .options  = options,
+        .options = options,
         .requests = requests ? requests : UINT64_MAX,
-        .end      = span ? now + span : UINT64_MAX,
-        .due      = now,
+        .end = span ? now + span : UINT64_MAX,
+        .due = now,
         .distance = options->rate ? (double)NS_PER_SEC / (double)options->rate : 0,
-        .random   = (options->seed + 1) * 0x9e3779b97f4a7c15ull,
+        .random = (options->seed + 1) * 0x9e3779b97f4a7c15ull,
     };
     if (options->rate)
         advance(d);

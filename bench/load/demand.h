@@ -10,18 +10,18 @@
 
 struct request {
     struct class *class;
-    uint64_t      start; /* the intended one */
+    uint64_t start; /* the intended one */
 };
 
 struct demand {
     struct options *options;
-    uint64_t        requests; /* to be sent in all; UINT64_MAX = no bound */
-    uint64_t        end;      /* none is due from here on; UINT64_MAX = no bound */
-    uint64_t        taken;
-    uint64_t        due;      /* open loop: the next one's point of time */
-    double          distance; /* open loop: the mean in ns */
-    double          fraction; /* of a ns, carried over so that even distances do not drift */
-    uint64_t        random;
+    uint64_t requests; /* to be sent in all; UINT64_MAX = no bound */
+    uint64_t end;      /* none is due from here on; UINT64_MAX = no bound */
+    uint64_t taken;
+    uint64_t due;    /* open loop: the next one's point of time */
+    double distance; /* open loop: the mean in ns */
+    double fraction; /* of a ns, carried over so that even distances do not drift */
+    uint64_t random;
 };
 
 /* A phase of `requests` or `span` ns begins at `now`; 0 = no such bound. */

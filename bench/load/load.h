@@ -18,47 +18,47 @@ enum failure {
     FAIL_FRAMING, /* no proper HTTP, or bytes nobody asked for */
     FAIL_LENGTH,  /* another body length than expected */
     FAIL_TIMEOUT,
-    FAIL_UNSENT,  /* due in an open loop and never sent: no connection was free */
+    FAIL_UNSENT, /* due in an open loop and never sent: no connection was free */
     FAIL_KINDS,
 };
 
 /* What came of it. Failures count from the start, all else from tally_reset(). */
 struct tally {
-    uint64_t begin, last;     /* clock: the phase's begin, its last good response */
+    uint64_t begin, last; /* clock: the phase's begin, its last good response */
     uint64_t done;
     uint64_t opened, closed_by_peer; /* connections; closed while they were free */
     uint64_t body_in;
-    uint64_t late;            /* ns by which a request was sent after its intended start, worst */
+    uint64_t late; /* ns by which a request was sent after its intended start, worst */
     uint64_t failures;
     uint64_t by_kind[FAIL_KINDS];
-    char     first[256];      /* the first failure in words */
+    char first[256]; /* the first failure in words */
 };
 
 enum conn_state { CONN_CLOSED, CONN_OPEN, CONN_OPENING, CONN_BUSY, CONN_ENDING };
 
 struct conn {
-    struct wire     wire;
-    uint8_t         state;
-    bool            listed;   /* in load->free */
-    bool            hup;      /* its end was announced: read until it shows */
-    struct request  request;  /* class NULL: none */
-    size_t          sent;
-    uint64_t        deadline; /* of what it is doing */
+    struct wire wire;
+    uint8_t state;
+    bool listed;            /* in load->free */
+    bool hup;               /* its end was announced: read until it shows */
+    struct request request; /* class NULL: none */
+    size_t sent;
+    uint64_t deadline; /* of what it is doing */
     struct response response;
-    struct conn    *next;
+    struct conn *next;
 };
 
 struct load {
     struct options *options;
-    int             epoll;
-    bool            stdin_over; /* stdin was watched, and is closed */
-    uint64_t        now;        /* the clock, read at each turn and each response */
-    uint64_t        sweep;      /* when to look for deadlines next */
-    uint64_t        active;
-    struct conn    *conns;
-    struct conn    *free, **free_end; /* used in turn: the longest unused one first */
-    struct demand   demand;
-    struct tally    tally;
+    int epoll;
+    bool stdin_over; /* stdin was watched, and is closed */
+    uint64_t now;    /* the clock, read at each turn and each response */
+    uint64_t sweep;  /* when to look for deadlines next */
+    uint64_t active;
+    struct conn *conns;
+    struct conn *free, **free_end; /* used in turn: the longest unused one first */
+    struct demand demand;
+    struct tally tally;
 };
 
 /* conn.c -- the life of a connection */
@@ -74,7 +74,7 @@ void conn_event(struct load *l, struct conn *c, uint32_t events);
 void conn_expired(struct load *l, struct conn *c);
 
 /* Puts a connection on the list of free ones, as the last. Takes the first off it, or NULL. */
-void         free_put(struct load *l, struct conn *c);
+void free_put(struct load *l, struct conn *c);
 struct conn *free_take(struct load *l);
 
 /* run.c -- the loop */

@@ -32,8 +32,23 @@ static const char usage[] =
     "  --seed N          of all that is random (1)\n"
     "The result is one JSON object on stdout. Exit: 0 all well, 1 a request failed, 2 usage.";
 
-enum { OPT_BUSY = 256, OPT_RATE, OPT_POISSON, OPT_CLOSE, OPT_PATH, OPT_POST, OPT_LENGTH,
-       OPT_CLASS, OPT_FIELDS, OPT_HEADER, OPT_WARMUP, OPT_GATE, OPT_HOLD, OPT_TIMEOUT, OPT_SEED };
+enum {
+    OPT_BUSY = 256,
+    OPT_RATE,
+    OPT_POISSON,
+    OPT_CLOSE,
+    OPT_PATH,
+    OPT_POST,
+    OPT_LENGTH,
+    OPT_CLASS,
+    OPT_FIELDS,
+    OPT_HEADER,
+    OPT_WARMUP,
+    OPT_GATE,
+    OPT_HOLD,
+    OPT_TIMEOUT,
+    OPT_SEED
+};
 
 static const struct option long_options[] = {
     { "busy", required_argument, NULL, OPT_BUSY },
@@ -58,15 +73,17 @@ static const struct option long_options[] = {
 /* What shapes every request and is only needed until they are printed. */
 struct shape {
     uint64_t fields;
-    FILE    *headers; /* --header lines, one after the other */
-    char    *header_text;
-    size_t   header_len;
+    FILE *headers; /* --header lines, one after the other */
+    char *header_text;
+    size_t header_len;
 };
 
 static bool parse_hold(const char *text, enum hold *out)
 {
     static const char *const names[] = {
-        [HOLD_IDLE] = "idle", [HOLD_SERVED] = "served", [HOLD_WAITING] = "waiting",
+        [HOLD_IDLE] = "idle",
+        [HOLD_SERVED] = "served",
+        [HOLD_WAITING] = "waiting",
     };
 
     for (unsigned i = HOLD_IDLE; i < ARRAY_LEN(names); i++)
@@ -91,10 +108,10 @@ static bool parse_length(const char *text, int64_t *out)
 static bool parse_class(struct options *o, char *text)
 {
     enum { NAME, WEIGHT, PATH, POST, LENGTH };
-    char *const   keys[] = { "name", "weight", "path", "post", "length", NULL };
-    struct class *c      = &o->classes[o->class_count];
-    bool          good   = o->class_count++ < MAX_CLASSES;
-    char         *value;
+    char *const keys[] = { "name", "weight", "path", "post", "length", NULL };
+    struct class *c = &o->classes[o->class_count];
+    bool good = o->class_count++ < MAX_CLASSES;
+    char *value;
 
     if (good)
         *c = (struct class){ .name = "class", .path = "/", .weight = 1, .length = -1 };
@@ -202,11 +219,11 @@ static void check(const struct options *o, const struct class *only)
 
 void options_parse(struct options *o, int argc, char **argv)
 {
-    struct class only  = { .name = "all", .path = "/", .weight = 1, .length = -1 };
+    struct class only = { .name = "all", .path = "/", .weight = 1, .length = -1 };
     struct shape shape = { 0 };
-    const char  *wrong;
+    const char *wrong;
 
-    *o            = (struct options){ .connections = 64, .timeout = 10 * NS_PER_SEC, .seed = 1 };
+    *o = (struct options){ .connections = 64, .timeout = 10 * NS_PER_SEC, .seed = 1 };
     shape.headers = open_memstream(&shape.header_text, &shape.header_len);
     if (!shape.headers)
         die(EXIT_FAILURE, "open_memstream: %s", strerror(errno));
@@ -217,7 +234,7 @@ void options_parse(struct options *o, int argc, char **argv)
     if (argc - optind != 1)
         die(EXIT_USAGE, "%s", usage);
     o->target = argv[optind];
-    wrong     = address_parse(o->target, &o->address);
+    wrong = address_parse(o->target, &o->address);
     if (wrong)
         die(EXIT_USAGE, "%s: %s", o->target, wrong);
     check(o, &only);

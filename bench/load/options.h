@@ -11,15 +11,16 @@
 enum { MAX_CLASSES = 8 };
 
 /* A kind of request: what is sent, how often in relation to the others, how it went. */
-struct class {
-    char       *name, *path;
-    uint64_t    weight;
-    uint64_t    post;       /* body bytes to send; 0 = a GET */
-    int64_t     length;     /* body bytes that must come back; -1 = any */
-    char       *bytes;      /* the request, ready to be sent */
-    size_t      len;
-    uint64_t    failed;
-    struct hist hist;       /* of those that went well */
+struct class
+{
+    char *name, *path;
+    uint64_t weight;
+    uint64_t post;  /* body bytes to send; 0 = a GET */
+    int64_t length; /* body bytes that must come back; -1 = any */
+    char *bytes;    /* the request, ready to be sent */
+    size_t len;
+    uint64_t failed;
+    struct hist hist; /* of those that went well */
 };
 
 enum hold {
@@ -31,22 +32,22 @@ enum hold {
 
 struct options {
     struct address address;
-    const char    *target;      /* the address in words */
-    uint64_t       connections;
-    uint64_t       busy;        /* at most so many requests under way */
-    uint64_t       requests;    /* in the counted phase; 0 = by time only */
-    uint64_t       span;        /* ns of the counted phase; 0 = by requests only */
-    uint64_t       warmup;      /* ns, not counted */
-    uint64_t       timeout;     /* ns for one request */
-    uint64_t       rate;        /* per second; 0 = closed loop */
-    uint64_t       seed;
-    bool           poisson;
-    bool           close;       /* a connection per request */
-    bool           gate;        /* wait for a line on stdin before the counted phase */
-    enum hold      hold;
-    struct class   classes[MAX_CLASSES];
-    unsigned       class_count;
-    uint64_t       weights;     /* the sum */
+    const char *target; /* the address in words */
+    uint64_t connections;
+    uint64_t busy;     /* at most so many requests under way */
+    uint64_t requests; /* in the counted phase; 0 = by time only */
+    uint64_t span;     /* ns of the counted phase; 0 = by requests only */
+    uint64_t warmup;   /* ns, not counted */
+    uint64_t timeout;  /* ns for one request */
+    uint64_t rate;     /* per second; 0 = closed loop */
+    uint64_t seed;
+    bool poisson;
+    bool close; /* a connection per request */
+    bool gate;  /* wait for a line on stdin before the counted phase */
+    enum hold hold;
+    struct class classes[MAX_CLASSES];
+    unsigned class_count;
+    uint64_t weights; /* the sum */
 };
 
 /* Reads the command line and prints the requests; ends the program (2) if it makes no sense. */

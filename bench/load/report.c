@@ -90,9 +90,9 @@ static uint64_t count_open(const struct load *l)
 
 void report(const struct load *l)
 {
-    const struct options *o       = l->options;
-    const struct tally   *t       = &l->tally;
-    double                seconds = (double)(t->last - t->begin) / NS_PER_SEC;
+    const struct options *o = l->options;
+    const struct tally *t = &l->tally;
+    double seconds = (double)(t->last - t->begin) / NS_PER_SEC;
 
     fputs("{\"target\":", stdout);
     print_text(o->target);

@@ -18,7 +18,7 @@ void response_begin(struct response *r, bool to_head)
 void response_end(struct response *r)
 {
     free(r->kept);
-    r->kept     = NULL;
+    r->kept = NULL;
     r->kept_len = 0;
 }
 
@@ -43,7 +43,7 @@ static const char *read_head(struct response *r, const char *head, size_t len)
 {
     const char *fields = read_status_line(r, head, head + len);
     const char *wrong;
-    bool        old = head[7] == '0', no_body;
+    bool old = head[7] == '0', no_body;
 
     if (!fields)
         return "a malformed status line";
@@ -53,7 +53,7 @@ static const char *read_head(struct response *r, const char *head, size_t len)
     if (r->status < 200)
         return r->status == 101 ? "101 without having asked" : NULL;
     r->close = r->framing.close || (old && !r->framing.keep_alive);
-    no_body  = r->to_head || r->status == 204 || r->status == 304;
+    no_body = r->to_head || r->status == 204 || r->status == 304;
     if (!no_body && !r->framing.has_length && !r->framing.chunked)
         return "a body that only the end of the connection would end";
     body_begin(&r->body, no_body ? &(struct framing){ 0 } : &r->framing);
@@ -86,9 +86,9 @@ static ssize_t keep(struct response *r, const char *data, size_t len)
 /* A head, of which `r->kept` may hold the front. The bytes taken, or -1. */
 static ssize_t feed_head(struct response *r, const char *data, size_t len)
 {
-    uint32_t    before = r->kept_len;
+    uint32_t before = r->kept_len;
     const char *wrong;
-    size_t      head;
+    size_t head;
 
     if (before == 0) {
         head = head_length(data, len);

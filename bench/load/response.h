@@ -5,15 +5,15 @@
 #include "common/message.h"
 
 struct response {
-    struct body    body;
+    struct body body;
     struct framing framing;
-    uint16_t       status;
-    bool           to_head;   /* it answers HEAD: no body, whatever the head says */
-    bool           in_body;
-    bool           close;     /* the connection ends with it */
-    uint32_t       kept_len;
-    char          *kept;      /* a head that came in pieces; owned, NULL mostly */
-    const char    *wrong;     /* once response_feed has returned -1 */
+    uint16_t status;
+    bool to_head; /* it answers HEAD: no body, whatever the head says */
+    bool in_body;
+    bool close; /* the connection ends with it */
+    uint32_t kept_len;
+    char *kept;        /* a head that came in pieces; owned, NULL mostly */
+    const char *wrong; /* once response_feed has returned -1 */
 };
 
 void response_begin(struct response *r, bool to_head);

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 enum {
-    BATCH        = 256,
-    MAX_OPENING  = 256,  /* connections being opened at the same time by load_connect */
+    BATCH = 256,
+    MAX_OPENING = 256,   /* connections being opened at the same time by load_connect */
     MAX_FAILURES = 1000, /* beyond that a run proves nothing more */
 };
 
@@ -20,16 +20,16 @@ static const uint64_t sweep_every = 100 * NS_PER_MS;
 void load_init(struct load *l, struct options *options)
 {
     *l = (struct load){
-        .options  = options,
-        .epoll    = epoll_create1(EPOLL_CLOEXEC),
-        .conns    = must_calloc(options->connections, sizeof(struct conn)),
-        .now      = clock_ns(),
+        .options = options,
+        .epoll = epoll_create1(EPOLL_CLOEXEC),
+        .conns = must_calloc(options->connections, sizeof(struct conn)),
+        .now = clock_ns(),
     };
     if (l->epoll < 0)
         die(EXIT_FAILURE, "epoll_create1: %s", strerror(errno));
     l->free_end = &l->free;
     for (uint64_t i = 0; i < options->connections; i++) {
-        l->conns[i].wire.fd  = -1;
+        l->conns[i].wire.fd = -1;
         l->conns[i].deadline = UINT64_MAX;
         free_put(l, &l->conns[i]);
     }
@@ -56,11 +56,11 @@ static void sweep(struct load *l)
 void load_turn(struct load *l, uint64_t until)
 {
     struct epoll_event batch[BATCH];
-    uint64_t           wake = until < l->sweep ? until : l->sweep;
-    uint64_t           left = wake > l->now ? wake - l->now : 0;
-    struct timespec    wait = { .tv_sec  = (time_t)(left / NS_PER_SEC),
-                                .tv_nsec = (long)(left % NS_PER_SEC) };
-    int                n    = epoll_pwait2(l->epoll, batch, BATCH, &wait, NULL);
+    uint64_t wake = until < l->sweep ? until : l->sweep;
+    uint64_t left = wake > l->now ? wake - l->now : 0;
+    struct timespec wait = { .tv_sec = (time_t)(left / NS_PER_SEC),
+                             .tv_nsec = (long)(left % NS_PER_SEC) };
+    int n = epoll_pwait2(l->epoll, batch, BATCH, &wait, NULL);
 
     if (n < 0 && errno != EINTR)
         die(EXIT_FAILURE, "epoll_wait: %s", strerror(errno));
@@ -99,8 +99,8 @@ void load_dispatch(struct load *l)
 /* Gives up a phase that cannot come to a good end. */
 static void give_up_if_hopeless(struct load *l)
 {
-    struct demand *d    = &l->demand;
-    bool           late = d->end && d->end < UINT64_MAX && l->now > d->end + l->options->timeout;
+    struct demand *d = &l->demand;
+    bool late = d->end && d->end < UINT64_MAX && l->now > d->end + l->options->timeout;
 
     if (late || l->tally.failures >= MAX_FAILURES)
         for (uint64_t missed = demand_stop(d, l->now); missed > 0; missed--)

@@ -13,9 +13,9 @@ enum { PAGES = 64, FRONT_BODY = 64 << 10 };
 
 char page_filler[PAGE_FILLER];
 
-static unsigned    more_fields;
+static unsigned more_fields;
 static struct page pages[PAGES];
-static unsigned    page_count, last;
+static unsigned page_count, last;
 
 void page_setup(unsigned fields)
 {
@@ -27,7 +27,7 @@ void page_setup(unsigned fields)
 static void print(struct page *p, const char *status, uint64_t body, const char *last_field)
 {
     size_t beside = body < FRONT_BODY ? (size_t)body : FRONT_BODY;
-    FILE  *out    = open_memstream(&p->front, &p->front_len);
+    FILE *out = open_memstream(&p->front, &p->front_len);
 
     if (!out)
         die(EXIT_FAILURE, "open_memstream: %s", strerror(errno));
@@ -38,9 +38,9 @@ static void print(struct page *p, const char *status, uint64_t body, const char 
     fwrite(page_filler, 1, beside, out);
     if (fclose(out) != 0)
         die(EXIT_FAILURE, "out of memory");
-    p->body     = body;
+    p->body = body;
     p->head_len = p->front_len - beside;
-    p->left     = body - beside;
+    p->left = body - beside;
 }
 
 const struct page *page_get(uint64_t body)

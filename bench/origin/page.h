@@ -10,8 +10,8 @@
  * is left of the body repeats page_filler. Pages live until the program ends. */
 struct page {
     uint64_t body;
-    char    *front;
-    size_t   front_len, head_len;
+    char *front;
+    size_t front_len, head_len;
     uint64_t left; /* body bytes that are not in `front` */
 };
 

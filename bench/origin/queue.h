@@ -9,18 +9,18 @@
 
 struct link {
     struct link *prev, *next; /* both NULL while in no queue */
-    uint64_t     due;
+    uint64_t due;
 };
 
 struct queue {
     struct link head;
-    uint64_t    wait; /* in nanoseconds; 0: nothing in it ever falls due */
+    uint64_t wait; /* in nanoseconds; 0: nothing in it ever falls due */
 };
 
 static inline void queue_init(struct queue *q, uint64_t wait)
 {
     q->head.prev = q->head.next = &q->head;
-    q->wait      = wait;
+    q->wait = wait;
 }
 
 static inline void queue_remove(struct link *l)
@@ -36,11 +36,11 @@ static inline void queue_remove(struct link *l)
 static inline void queue_put(struct queue *q, struct link *l, uint64_t now)
 {
     queue_remove(l);
-    l->due             = now + q->wait;
-    l->prev            = q->head.prev;
-    l->next            = &q->head;
+    l->due = now + q->wait;
+    l->prev = q->head.prev;
+    l->next = &q->head;
     q->head.prev->next = l;
-    q->head.prev       = l;
+    q->head.prev = l;
 }
 
 /* The one that falls due next, or NULL. */

@@ -25,29 +25,29 @@ enum state { READ_HEAD, READ_BODY, WAIT, ANSWER };
 
 struct conn {
     struct link link; /* in `delayed` while in WAIT, in `idle` while a head is expected */
-    int         fd;
-    uint8_t     state;
-    bool        hup;        /* a FIN was announced: read until it shows */
-    bool        eof;        /* it was read: answer what was asked, then close */
-    bool        last;       /* no request after this one */
-    bool        head_only;  /* HEAD: no body in the answer */
-    bool        dead;
-    struct body body;       /* the request's */
+    int fd;
+    uint8_t state;
+    bool hup;       /* a FIN was announced: read until it shows */
+    bool eof;       /* it was read: answer what was asked, then close */
+    bool last;      /* no request after this one */
+    bool head_only; /* HEAD: no body in the answer */
+    bool dead;
+    struct body body; /* the request's */
     const struct page *page;
-    uint64_t    sent;       /* of the answer */
-    char       *kept;       /* bytes read and not dealt with yet */
-    size_t      kept_len;
+    uint64_t sent; /* of the answer */
+    char *kept;    /* bytes read and not dealt with yet */
+    size_t kept_len;
     struct conn *next_dead;
 };
 
 struct serve_counters serve_counters;
 
 static struct serve_config config;
-static int                 epoll;
-static struct queue        delayed, idle;
-static struct conn        *dead; /* freed after the batch: it may name them again */
-static uint64_t            now;
-static char                buffer[READ_SIZE];
+static int epoll;
+static struct queue delayed, idle;
+static struct conn *dead; /* freed after the batch: it may name them again */
+static uint64_t now;
+static char buffer[READ_SIZE];
 
 static void conn_close(struct conn *c)
 {
@@ -56,9 +56,9 @@ static void conn_close(struct conn *c)
     queue_remove(&c->link);
     close(c->fd);
     free(c->kept);
-    c->dead      = true;
+    c->dead = true;
     c->next_dead = dead;
-    dead         = c;
+    dead = c;
     serve_counters.open--;
 }
 
@@ -76,19 +76,19 @@ static void bury(void)
  * was the last, or the peer is gone. */
 static bool send_answer(struct conn *c)
 {
-    const struct page *p     = c->page;
-    uint64_t           front = c->head_only ? p->head_len : p->front_len;
-    uint64_t           total = c->head_only ? p->head_len : p->front_len + p->left;
+    const struct page *p = c->page;
+    uint64_t front = c->head_only ? p->head_len : p->front_len;
+    uint64_t total = c->head_only ? p->head_len : p->front_len + p->left;
 
     while (c->sent < total) {
-        uint64_t     at      = c->sent < front ? c->sent : front;
-        uint64_t     filler  = total - (c->sent < front ? front : c->sent);
+        uint64_t at = c->sent < front ? c->sent : front;
+        uint64_t filler = total - (c->sent < front ? front : c->sent);
         struct iovec parts[] = {
             { p->front + at, front - at },
             { page_filler, filler < PAGE_FILLER ? filler : PAGE_FILLER },
         };
         struct msghdr message = { .msg_iov = parts, .msg_iovlen = ARRAY_LEN(parts) };
-        ssize_t       n       = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+        ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
 
         if (n < 0)
             return errno == EAGAIN;
@@ -103,7 +103,7 @@ static bool send_answer(struct conn *c)
 static bool begin_answer(struct conn *c)
 {
     c->state = ANSWER;
-    c->sent  = 0;
+    c->sent = 0;
     return send_answer(c);
 }
 
@@ -123,8 +123,8 @@ static bool refuse(struct conn *c, const char *why)
 {
     serve_counters.refused++;
     fprintf(stderr, "origin: refused: %s\n", why);
-    c->page      = page_refusal();
-    c->last      = true;
+    c->page = page_refusal();
+    c->last = true;
     c->head_only = false;
     return begin_answer(c);
 }
@@ -144,23 +144,23 @@ static uint64_t wanted_size(const char *path, const char *end)
 /* METHOD SP path SP HTTP/1.x CR LF fields; `end` is behind the empty line. */
 static bool read_head(struct conn *c, const char *head, const char *end)
 {
-    const char    *crlf  = memmem(head, (size_t)(end - head), "\r\n", 2);
-    const char    *path  = memchr(head, ' ', (size_t)(crlf - head));
-    const char    *space = path ? memchr(path + 1, ' ', (size_t)(crlf - path) - 1) : NULL;
+    const char *crlf = memmem(head, (size_t)(end - head), "\r\n", 2);
+    const char *path = memchr(head, ' ', (size_t)(crlf - head));
+    const char *space = path ? memchr(path + 1, ' ', (size_t)(crlf - path) - 1) : NULL;
     struct framing framing;
-    const char    *wrong;
-    bool           old;
+    const char *wrong;
+    bool old;
 
     if (!space || crlf - space != 9 || memcmp(space, " HTTP/1.", 8) != 0)
         return refuse(c, "a malformed request line");
     wrong = framing_read(&framing, crlf + 2, end);
     if (wrong)
         return refuse(c, wrong);
-    old          = crlf[-1] == '0';
-    c->last      = framing.close || (old && !framing.keep_alive);
+    old = crlf[-1] == '0';
+    c->last = framing.close || (old && !framing.keep_alive);
     c->head_only = path - head == 4 && memcmp(head, "HEAD", 4) == 0;
-    c->page      = page_get(wanted_size(path + 1, space));
-    c->state     = READ_BODY;
+    c->page = page_get(wanted_size(path + 1, space));
+    c->state = READ_BODY;
     queue_remove(&c->link);
     body_begin(&c->body, &framing);
     if (framing.wants_100 && !old && !c->body.done)
@@ -212,13 +212,13 @@ static bool keep(struct conn *c, const char *data, size_t len)
 /* What was kept, again, now that there is more of it or the answer before it is sent. */
 static bool take_kept(struct conn *c)
 {
-    char       *all = c->kept;
+    char *all = c->kept;
     const char *at = all, *end = all + c->kept_len;
-    bool        alive;
+    bool alive;
 
-    c->kept     = NULL;
+    c->kept = NULL;
     c->kept_len = 0;
-    alive       = take(c, &at, end);
+    alive = take(c, &at, end);
     if (alive && at < end)
         alive = keep(c, at, (size_t)(end - at));
     free(all);
@@ -280,8 +280,8 @@ static void on_accept(int listener)
 {
     for (;;) {
         struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
-        struct conn       *c;
-        int                fd = sock_accept(listener);
+        struct conn *c;
+        int fd = sock_accept(listener);
 
         if (fd == -EAGAIN)
             return;
@@ -289,8 +289,8 @@ static void on_accept(int listener)
             continue;
         if (fd < 0)
             die(EXIT_FAILURE, "accept: %s", strerror(-fd));
-        c              = must_calloc(1, sizeof(*c));
-        c->fd          = fd;
+        c = must_calloc(1, sizeof(*c));
+        c->fd = fd;
         event.data.ptr = c;
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
             die(EXIT_FAILURE, "epoll_ctl: %s", strerror(errno));
@@ -304,7 +304,7 @@ static void on_accept(int listener)
 static const struct timespec *expire(struct timespec *out)
 {
     struct link *first;
-    uint64_t     next = UINT64_MAX;
+    uint64_t next = UINT64_MAX;
 
     while ((first = queue_first(&delayed)) && first->due <= now) {
         struct conn *c = (struct conn *)first;
@@ -323,7 +323,7 @@ static const struct timespec *expire(struct timespec *out)
         next = first->due;
     if (next == UINT64_MAX)
         return NULL;
-    *out = (struct timespec){ .tv_sec  = (time_t)((next - now) / NS_PER_SEC),
+    *out = (struct timespec){ .tv_sec = (time_t)((next - now) / NS_PER_SEC),
                               .tv_nsec = (long)((next - now) % NS_PER_SEC) };
     return out;
 }
@@ -338,13 +338,13 @@ static void watch(int fd, void *name)
 
 void serve(const struct serve_config *given, int listener, int quit, bool (*on_quit)(int quit))
 {
-    static char        listener_name, quit_name; /* their addresses tell them from connections */
+    static char listener_name, quit_name; /* their addresses tell them from connections */
     struct epoll_event batch[BATCH];
-    struct timespec    wait;
-    bool               running = true;
+    struct timespec wait;
+    bool running = true;
 
     config = *given;
-    epoll  = epoll_create1(EPOLL_CLOEXEC);
+    epoll = epoll_create1(EPOLL_CLOEXEC);
     queue_init(&delayed, config.delay);
     queue_init(&idle, config.idle_close);
     watch(listener, &listener_name);
@@ -353,7 +353,7 @@ void serve(const struct serve_config *given, int listener, int quit, bool (*on_q
         int n;
 
         now = clock_ns();
-        n   = epoll_pwait2(epoll, batch, BATCH, expire(&wait), NULL);
+        n = epoll_pwait2(epoll, batch, BATCH, expire(&wait), NULL);
         if (n < 0 && errno != EINTR)
             die(EXIT_FAILURE, "epoll_wait: %s", strerror(errno));
         now = clock_ns();
