@@ -19,8 +19,8 @@ def request(method="GET", target="/", *fields, body=b"", version="HTTP/1.1", hos
 
 
 def chunks(*pieces, trailers=""):
-    """A chunked body of these pieces."""
-    out = b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces)
+    """A chunked body of these pieces; empty ones are left out, as they would end it."""
+    out = b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces if p)
     return out + b"0\r\n" + trailers.encode("latin-1") + b"\r\n"
 
 
