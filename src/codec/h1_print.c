@@ -107,7 +107,7 @@ static inline bool is_followed_by(const struct field *f, const struct field *nex
 /* All fields but those whose bit is in `skip`. */
 static char *put_fields(char *at, const struct weir_head *h, uint64_t skip)
 {
-    const struct field *f = h->fields, *end = f + h->count;
+    const struct field *f = h->fields, *end = h->count > 0 ? f + h->count : f;
 
     while (f < end) {
         const struct field *last = f;
