@@ -67,7 +67,7 @@ static const struct option_row bound_rows[] = {
 
 static const struct option_row message_rows[] = {
     { .name = "forwarded", .kind = OPT_CHOICE, SERVICE(forwarding),
-      .value = "off|replace|append", .fallback = "off",
+      .value = "off|replace|append", .fallback = "off; weir proxy: replace", .computed = true,
       .help = "X-Forwarded-For, -Proto, -Host: pass them as they came, write our own, or add to "
               "those of trusted clients" },
     { .name = "trusted", .kind = OPT_NETS, SERVICE(trusted), .value = "NET",

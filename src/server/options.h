@@ -25,7 +25,7 @@ struct option_row {
     uint64_t most;        /* OPT_SIZE, OPT_COUNT: no larger ones; 0: no limit */
     const char *value;    /* how help calls it; NULL: a flag */
     const char *fallback; /* the default as one would write it; NULL: none */
-    bool computed;        /* the default depends on the machine; `fallback` describes it */
+    bool computed;        /* the default is found elsewhere; `fallback` describes it */
     const char *help;
 };
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/linger.h"
+#include "proxy/local.h"
 #include "runtime/sys.h"
 
 static void log_refusal(const struct addr *client)
@@ -30,15 +31,15 @@ static const struct slot_class refused_class = { .name = "refused" };
 void refuse_client(const struct front *f, int fd, const struct addr *client)
 {
     static const char body[] = "too many connections of one client\n";
-    weir_str name = f->service.server_name;
+    weir_str name = f->service.server_name, date = http_date_now();
     struct stream st = { .reset_err = WEIR_ECLIENTGONE, .drains = client->kind != ADDR_UNIX };
     char head[512];
     int len;
 
     len = snprintf(head, sizeof(head),
-                   "HTTP/1.1 503 Service Unavailable\r\n%s%.200s%s"
-                   "Content-Type: text/plain\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                   name.len > 0 ? "Server: " : "", name.len > 0 ? name.ptr : "",
+                   "HTTP/1.1 503 Service Unavailable\r\nDate: " WEIR_FMT "\r\n%s%.200s%s"
+                   "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                   WEIR_ARG(date), name.len > 0 ? "Server: " : "", name.len > 0 ? name.ptr : "",
                    name.len > 0 ? "\r\n" : "", sizeof(body) - 1, body);
     log_refusal(client);
     st.slot = slot_new(fd, &refused_class, NULL);

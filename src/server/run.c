@@ -4,7 +4,9 @@
 #include <sys/resource.h>
 
 #include "lb/lb.h"
+#include "net/linger.h"
 #include "pool/pool.h"
+#include "proxy/local.h"
 #include "runtime/runtime.h"
 #include "server/accept.h"
 #include "server/notify.h"
@@ -142,10 +144,12 @@ static int accept_and_wait(struct weir_server *sv)
     return 0;
 }
 
-static void drain_pool(void *unused)
+/* What is open and belongs to no request any more. */
+static void close_rest(void *unused)
 {
     (void)unused;
     pool_drain();
+    linger_stop();
 }
 
 static int serve_with_workers(struct weir_server *sv)
@@ -156,7 +160,7 @@ static int serve_with_workers(struct weir_server *sv)
         rc = prepare_fronts(sv);
     if (rc == 0)
         rc = accept_and_wait(sv);
-    workers_run(0, drain_pool, NULL);
+    workers_run(0, close_rest, NULL);
     for (struct server_lb *o = sv->lbs; o != NULL; o = o->next) {
         if (o->started)
             lb_stop(o->lb);
@@ -171,11 +175,15 @@ static int serve_with_log(struct weir_server *sv)
     TRY(resolve_backends(sv));
     TRY(open_gates(sv));
     TRY(start_workers(sv));
-    rc = pool_start((unsigned)sv->cmdline.settings.process.pool);
+    linger_start();
+    rc = local_start();
+    if (rc == 0)
+        rc = pool_start((unsigned)sv->cmdline.settings.process.pool);
     if (rc == 0)
         rc = serve_with_workers(sv);
     rt_stop();
     pool_stop();
+    local_stop();
     for (struct front *f = sv->fronts; f != NULL; f = f->next)
         front_done(f);
     return rc;

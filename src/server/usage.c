@@ -105,10 +105,9 @@ static void markdown(FILE *out)
                  "service (`struct weir_service`), and that over the\ndefault. A number of seconds "
                  "needs its unit; zero is refused, `off` says what is meant. Wrong usage\nis "
                  "reported by name and ends with exit code 2.\n\n"
-                 "`weir proxy` listens on 127.0.0.1:8080 unless `--listen` is given, and its "
-                 "`--forwarded` is `replace`.\n\n"
+                 "`weir proxy` listens on 127.0.0.1:8080 unless `--listen` is given.\n\n"
                  "This page is printed from the table in `src/server/options.c` by `weir proxy "
-                 "--help-markdown`; a unit test\ncompares them.\n");
+                 "--help-markdown`; a\nunit test compares them.\n");
     for (size_t g = 0; g < option_group_count; g++) {
         fprintf(out, "\n## %s\n\n| option | default | meaning | field |\n|---|---|---|---|\n",
                 option_groups[g].title);
