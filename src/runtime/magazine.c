@@ -1,0 +1,87 @@
+/* magazine.c -- see magazine.h. All of it is UNCHECKED: a magazine is touched by whatever coroutine
+ * its worker happens to run, which orders nothing between those. */
+#include "runtime/magazine.h"
+
+#include "runtime/sanitize.h"
+
+UNCHECKED static void depot_add(struct depot *d, struct item *first, unsigned count)
+{
+    first->count = count;
+    spin_lock(&d->lock);
+    first->batch = d->batches;
+    d->batches = first;
+    d->kept += count;
+    spin_unlock(&d->lock);
+}
+
+UNCHECKED struct item *depot_batch(struct depot *d)
+{
+    spin_lock(&d->lock);
+    struct item *first = d->batches;
+    if (first != NULL) {
+        d->batches = first->batch;
+        d->kept -= first->count;
+        d->least = MIN(d->least, d->kept);
+    }
+    spin_unlock(&d->lock);
+    return first;
+}
+
+UNCHECKED unsigned depot_surplus(struct depot *d, unsigned keep)
+{
+    spin_lock(&d->lock);
+    unsigned least = d->least;
+    d->least = d->kept;
+    spin_unlock(&d->lock);
+    return least > keep ? least - keep : 0;
+}
+
+UNCHECKED unsigned depot_kept(struct depot *d)
+{
+    spin_lock(&d->lock);
+    unsigned kept = d->kept;
+    spin_unlock(&d->lock);
+    return kept;
+}
+
+UNCHECKED struct item *magazine_take(struct magazine *m, struct depot *d)
+{
+    if (unlikely(m->first == NULL)) {
+        m->first = depot_batch(d);
+        if (m->first == NULL)
+            return NULL;
+        m->count = m->first->count;
+    }
+    struct item *item = m->first;
+    m->first = item->next;
+    m->count--;
+    return item;
+}
+
+/* The older half goes. */
+UNCHECKED static void move_half(struct magazine *m, struct depot *d)
+{
+    struct item *last = m->first;
+
+    for (unsigned i = 1; i < m->count / 2; i++)
+        last = last->next;
+    depot_add(d, last->next, m->count - m->count / 2);
+    last->next = NULL;
+    m->count /= 2;
+}
+
+UNCHECKED void magazine_put(struct magazine *m, struct depot *d, struct item *item)
+{
+    if (unlikely(m->count == MAGAZINE_SIZE))
+        move_half(m, d);
+    item->next = m->first;
+    m->first = item;
+    m->count++;
+}
+
+UNCHECKED void magazine_flush(struct magazine *m, struct depot *d)
+{
+    if (m->first != NULL)
+        depot_add(d, m->first, m->count);
+    *m = (struct magazine){ .first = NULL };
+}
