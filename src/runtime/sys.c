@@ -1,0 +1,146 @@
+/* sys.c -- see sys.h.
+ *
+ * The wrappers stay calls even under link-time optimisation: inlined into a coroutine, two of them
+ * around a park would share one address of errno, that of the old thread. */
+#include "runtime/sys.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define WRAPPER __attribute__((noinline))
+
+const char *const sys_names[CALL_COUNT] = {
+#define X(name) [CALL_##name] = #name,
+    SYS_CALLS(X)
+#undef X
+};
+
+static _Atomic uint64_t counts[CALL_COUNT];
+
+#ifdef WEIR_COUNT
+static void count(enum sys_call call)
+{
+    atomic_fetch_add_explicit(&counts[call], 1, memory_order_relaxed);
+}
+#else
+static void count(enum sys_call call)
+{
+    (void)call;
+}
+#endif
+
+void sys_counts(struct sys_counts *out)
+{
+    for (size_t i = 0; i < CALL_COUNT; i++)
+        out->calls[i] = atomic_load_explicit(&counts[i], memory_order_relaxed);
+}
+
+/* The result of a system call, with -errno for -1. ONCE does not retry, RETRY does on EINTR. */
+#define ONCE(name, call) (count(CALL_##name), negative(call))
+#define RETRY(name, call) \
+    ({ \
+        ssize_t result_; \
+        do \
+            result_ = ONCE(name, call); \
+        while (result_ == -EINTR); \
+        result_; \
+    })
+
+static ssize_t negative(ssize_t result)
+{
+    return likely(result >= 0) ? result : -errno;
+}
+
+WRAPPER ssize_t sys_recv(int fd, void *buf, size_t len, int flags)
+{
+    return RETRY(recv, recv(fd, buf, len, flags));
+}
+
+WRAPPER ssize_t sys_send(int fd, const void *buf, size_t len, int flags)
+{
+    return RETRY(send, send(fd, buf, len, flags | MSG_NOSIGNAL));
+}
+
+WRAPPER ssize_t sys_writev(int fd, const struct iovec *iov, int n)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+
+    return RETRY(writev, sendmsg(fd, &msg, MSG_NOSIGNAL));
+}
+
+WRAPPER ssize_t sys_read(int fd, void *buf, size_t len)
+{
+    return RETRY(read, read(fd, buf, len));
+}
+
+WRAPPER ssize_t sys_write(int fd, const void *buf, size_t len)
+{
+    return RETRY(write, write(fd, buf, len));
+}
+
+WRAPPER int sys_socket(int domain, int type, int protocol)
+{
+    return (int)ONCE(socket, socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+}
+
+/* Interrupted, it goes on by itself; a second connect() would only say EALREADY. */
+WRAPPER int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    int rc = (int)ONCE(connect, connect(fd, addr, len));
+
+    return rc == -EINTR ? -EINPROGRESS : rc;
+}
+
+WRAPPER int sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len)
+{
+    return (int)RETRY(accept,
+                      accept4(fd, (struct sockaddr *)addr, len, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+/* On Linux the descriptor is gone also if it was interrupted; it may be another one already. */
+WRAPPER int sys_close(int fd)
+{
+    int rc = (int)ONCE(close, close(fd));
+
+    return rc == -EINTR ? 0 : rc;
+}
+
+WRAPPER int sys_shutdown(int fd, int how)
+{
+    return (int)ONCE(shutdown, shutdown(fd, how));
+}
+
+WRAPPER int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    return (int)ONCE(setsockopt, setsockopt(fd, level, name, value, len));
+}
+
+WRAPPER int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    return (int)ONCE(getsockopt, getsockopt(fd, level, name, value, len));
+}
+
+WRAPPER int sys_epoll_create(void)
+{
+    return (int)ONCE(epoll_create, epoll_create1(EPOLL_CLOEXEC));
+}
+
+WRAPPER int sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    return (int)ONCE(epoll_ctl, epoll_ctl(epoll, op, fd, event));
+}
+
+/* Not retried: the caller computes its time-out anew. */
+WRAPPER int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
+{
+    int n = (int)ONCE(epoll_wait, epoll_wait(epoll, events, max, timeout_ms));
+
+    return n == -EINTR ? 0 : n;
+}
+
+WRAPPER int sys_eventfd(void)
+{
+    return (int)ONCE(eventfd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
