@@ -44,11 +44,8 @@ static const struct slot_class client_class = {
     .expire = expire,
 };
 
-/* Until when an idle connection may stay: not at all once the process drains. */
 static int64_t idle_until(const struct downstream *d)
 {
-    if (atomic_load_explicit(&draining, memory_order_relaxed))
-        return rt_now();
     return deadline_in(rt_now(), d->service->idle_timeout, WEIR_EIDLETIME).at;
 }
 
@@ -58,7 +55,7 @@ int downstream_accept(struct service *svc, int fd, const struct addr *client, un
     struct stream      net = { .reset_err = WEIR_ECLIENTGONE, .drains = client->kind != ADDR_UNIX };
 
     net.slot = slot_new(fd, &client_class, d);
-    if (d == NULL || net.slot == NULL) {
+    if (d == NULL || net.slot == NULL || slot_register(net.slot, id) < 0) {
         if (net.slot != NULL)
             slot_close(&net.slot);
         free(d);
@@ -66,13 +63,8 @@ int downstream_accept(struct service *svc, int fd, const struct addr *client, un
     }
     *d = (struct downstream){ .service = svc, .client = *client };
     h1_init(&d->h1, H1_SERVER, net, &svc->limits);
-    slot_arm(net.slot, idle_until(d)); /* nothing can have happened on it yet: it is not registered */
-    if (slot_register(net.slot, id) < 0) {
-        if (slot_take(slot_name(net.slot)))
-            stream_close(&d->h1.net, false);
-        free(d);
-        return WEIR_ENOMEM;
-    }
+    if (!slot_arm(net.slot, idle_until(d))) /* the first bytes are here already */
+        slot_start_strand(net.slot, serve);
     return 0;
 }
 
@@ -111,28 +103,32 @@ static bool serve_one(struct downstream *d)
     return h1_reusable(&d->h1);
 }
 
-/* true: idle now, and not ours any more. */
-static bool go_idle(struct downstream *d)
+enum next { NEXT_SERVE, NEXT_CLOSE, NEXT_IDLE };
+
+/* After a request. NEXT_IDLE: not ours any more. */
+static enum next go_idle(struct downstream *d)
 {
-    while (!h1_buffered(&d->h1)) {
+    while (!h1_buffered(&d->h1) && !downstream_draining()) {
         h1_release(&d->h1);
         if (slot_arm(d->h1.net.slot, idle_until(d)))
-            return true;
+            return NEXT_IDLE;
         if (h1_poll(&d->h1))
-            return false;
+            return NEXT_SERVE;
     }
-    return false;
+    return h1_buffered(&d->h1) ? NEXT_SERVE : NEXT_CLOSE;
 }
 
 static void serve(void *owner)
 {
     struct downstream *d = owner;
 
+    enum next          next = NEXT_SERVE;
+
     slot_watch(d->h1.net.slot);
-    while (serve_one(d))
-        if (go_idle(d))
-            return;
-    downstream_free(d);
+    while (next == NEXT_SERVE)
+        next = serve_one(d) ? go_idle(d) : NEXT_CLOSE;
+    if (next == NEXT_CLOSE)
+        downstream_free(d);
 }
 
 void downstream_drain(void)
@@ -155,4 +151,9 @@ static void close_one(struct slot *slot, void *owner, void *arg)
 void downstream_close_idle(void)
 {
     slot_take_all(&client_class, close_one, NULL);
+}
+
+void downstream_cancel_all(void)
+{
+    strand_cancel_all(WEIR_ESHUTDOWN);
 }

@@ -31,6 +31,8 @@ void exchange(struct weir_session *s, int rc)
             rc = try_upstream(s);
         while (rc == WEIR_RETRY);
     }
+    if (rc == WEIR_ECANCELED)
+        rc = strand_cause(); /* the client went away, or the process ends */
     co_mask(); /* whatever ended it: the client is told and the log is written */
     if (rc < 0)
         answer_error(s, session_fail(s, rc, s->down->fault));

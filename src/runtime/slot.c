@@ -1,0 +1,407 @@
+/* slot.c -- readiness words: one for each direction of a descriptor (RUNTIME.md R2).
+ *
+ * Everything an event, a reader, a timeout or a taker decides is one compare-and-swap on a word that also holds the generation and a sequence
+ * number, so a decision that rests on something old fails. The counterexamples this order of steps prevents are D1 to D17 in
+ * tests/unit/test_rt_litmus.c. */
+#include <limits.h>
+
+#include "runtime/sys.h"
+#include "runtime/worker.h"
+
+static uint64_t load(const struct slot *s, enum dir d)
+{
+    return atomic_load_explicit(&s->word[d], memory_order_acquire);
+}
+
+/* A failed one reloads `*w`. */
+static bool cas(struct slot *s, enum dir d, uint64_t *w, uint64_t new)
+{
+    return atomic_compare_exchange_strong_explicit(&s->word[d], w, new, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+static uint32_t generation_in(uint64_t w)
+{
+    return (uint32_t)(w >> SLOT_GEN_SHIFT) & SLOT_GEN_MASK;
+}
+
+static uint32_t waiter_in(uint64_t w)
+{
+    return (uint32_t)(w & SLOT_WAITER);
+}
+
+static uint64_t fresh_word(uint32_t generation)
+{
+    return (uint64_t)generation << SLOT_GEN_SHIFT;
+}
+
+static const struct slot_class *class_of(const struct slot *s)
+{
+    return atomic_load_explicit(&s->class, memory_order_relaxed);
+}
+
+enum { SLOT_ANY = SLOT_READY | SLOT_HUP | SLOT_ERR | SLOT_CLOSED };
+
+void slot_init(void *object)
+{
+    struct slot *s = object;
+
+    for (int d = DIR_IN; d <= DIR_OUT; d++)
+        atomic_store_explicit(&s->word[d], fresh_word(1) | (uint64_t)SLOT_CLOSED << SLOT_FLAG_SHIFT,
+                              memory_order_relaxed);
+    lazy_init(&s->timer, LAZY_SLOT);
+    s->fd = -1;
+}
+
+static struct slab_magazine *magazine(void)
+{
+    struct worker *w = worker_self();
+
+    return w != NULL ? &w->slots : NULL;
+}
+
+struct slot *slot_new(int fd, const struct slot_class *class, void *owner)
+{
+    struct slot *s = slab_get(&rt.slots, magazine());
+    uint32_t     generation;
+
+    if (s == NULL) {
+        sys_close(fd);
+        return NULL;
+    }
+    generation = generation_in(load(s, DIR_IN));
+    s->fd = fd;
+    atomic_store_explicit(&s->class, class, memory_order_relaxed);
+    s->owner = owner;
+    s->home = NO_HOME;
+    atomic_store_explicit(&s->watch, 0, memory_order_relaxed);
+    lazy_clear(&s->timer);
+    for (int d = DIR_IN; d <= DIR_OUT; d++) /* before EPOLL_CTL_ADD (D12) */
+        atomic_store_explicit(&s->word[d], fresh_word(generation), memory_order_release);
+    return s;
+}
+
+int slot_register(struct slot *s, unsigned id)
+{
+    struct worker     *w = id == UINT_MAX ? worker_self() : rt.workers[id];
+    struct epoll_event ev = {
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .data.u64 = (uint64_t)EVENT_SLOT << EVENT_KIND_SHIFT
+                    | (uint64_t)generation_in(load(s, DIR_IN)) << 32 | s->item.index,
+    };
+
+    s->home = (uint16_t)w->id;
+    return sys_epoll_ctl(w->epoll, EPOLL_CTL_ADD, s->fd, &ev) < 0 ? WEIR_ENOMEM : 0;
+}
+
+void slot_close(struct slot **slot)
+{
+    struct slot *s = *slot;
+    uint32_t     generation = (generation_in(load(s, DIR_IN)) + 1) & SLOT_GEN_MASK;
+
+    *slot = NULL;
+    lazy_clear(&s->timer);
+    atomic_store_explicit(&s->watch, 0, memory_order_relaxed);
+    for (int d = DIR_IN; d <= DIR_OUT; d++) {
+        uint64_t old = atomic_exchange_explicit(
+            &s->word[d], fresh_word(generation) | (uint64_t)SLOT_CLOSED << SLOT_FLAG_SHIFT,
+            memory_order_acq_rel);
+
+        ensure(waiter_in(old) == 0);
+    }
+    sys_close(s->fd);
+    s->fd = -1;
+    if (generation != 0) /* else retired: an old event might name it again */
+        slab_put(&rt.slots, magazine(), s);
+}
+
+int slot_fd(const struct slot *s)
+{
+    return s->fd;
+}
+
+unsigned slot_home(const struct slot *s)
+{
+    return s->home;
+}
+
+void *slot_owner(const struct slot *s)
+{
+    return s->owner;
+}
+
+void slot_set_owner(struct slot *s, const struct slot_class *class, void *owner)
+{
+    atomic_store_explicit(&s->class, class, memory_order_relaxed);
+    s->owner = owner;
+}
+
+struct slot_ref slot_name(const struct slot *s)
+{
+    return (struct slot_ref){ .slot = (struct slot *)s, .generation = generation_in(load(s, DIR_IN)) };
+}
+
+/* --- idle --- */
+
+bool slot_arm(struct slot *s, int64_t until)
+{
+    uint64_t w;
+
+    atomic_store_explicit(&s->watch, 0, memory_order_relaxed);
+    if (until != TIMER_NONE)
+        lazy_set(&s->timer, until, s->home);
+    w = load(s, DIR_IN);
+    do {
+        if (slot_flags(w) & SLOT_ANY) {
+            lazy_clear(&s->timer);
+            return false;
+        }
+        ensure(waiter_in(w) == 0);
+    } while (!cas(s, DIR_IN, &w, (w + SLOT_SEQ) | SLOT_START));
+    return true;
+}
+
+/* START -> 0 on a word that has not changed since `w` was loaded. */
+static bool win(struct slot *s, uint64_t w)
+{
+    if (waiter_in(w) != SLOT_START || !cas(s, DIR_IN, &w, (w & ~(uint64_t)SLOT_WAITER) + SLOT_SEQ))
+        return false;
+    return true;
+}
+
+bool slot_take(struct slot_ref ref)
+{
+    uint64_t w = load(ref.slot, DIR_IN);
+
+    /* a freshly loaded word is not enough: the slot may be another connection by now (D6) */
+    if (generation_in(w) != ref.generation || !win(ref.slot, w))
+        return false;
+    lazy_clear(&ref.slot->timer);
+    return true;
+}
+
+enum lazy_outcome slot_expired(struct slot *s, int64_t now, int64_t *deadline)
+{
+    uint64_t w = load(s, DIR_IN); /* before the deadline: an unchanged word means an unchanged deadline (D6b) */
+
+    *deadline = atomic_load(&s->timer.t.deadline);
+    if (*deadline > now)
+        return LAZY_AGAIN;
+    if (!win(s, w))
+        return LAZY_LATER; /* being armed or being taken, right now: the deadline will start to count, or go */
+    lazy_clear(&s->timer);
+    return LAZY_WON;
+}
+
+void slot_take_all(const struct slot_class *class, void (*fn)(struct slot *, void *owner, void *arg),
+                   void *arg)
+{
+    uint32_t made = atomic_load_explicit(&rt.slots.made, memory_order_acquire);
+
+    for (uint32_t i = 0; i < made; i++) {
+        struct slot *s = slab_at(&rt.slots, i);
+        uint64_t     w = load(s, DIR_IN);
+
+        /* the class is constant while the word says START, and a change of the word fails the swap */
+        if (waiter_in(w) == SLOT_START && class_of(s) == class && win(s, w)) {
+            lazy_clear(&s->timer);
+            fn(s, s->owner, arg);
+        }
+    }
+}
+
+/* --- events --- */
+
+static void tell_watcher(struct slot *s)
+{
+    strand_ref watcher = atomic_load_explicit(&s->watch, memory_order_acquire);
+
+    if (watcher != 0)
+        strand_notify(watcher);
+}
+
+/* What the poller saw for one direction. */
+static void note(struct slot *s, enum dir d, uint32_t generation, unsigned flags)
+{
+    uint64_t w = load(s, d), new;
+
+    do {
+        if (generation_in(w) != generation)
+            return; /* of a connection that is no more */
+        new = ((w + SLOT_SEQ) | (uint64_t)flags << SLOT_FLAG_SHIFT) & ~(uint64_t)SLOT_WAITER;
+    } while (!cas(s, d, &w, new));
+
+    if (waiter_in(w) == SLOT_START) {
+        class_of(s)->ready(s, s->owner);
+        return;
+    }
+    if (waiter_in(w) != 0) {
+        /* after the swap: read before it, the number may be that of an earlier wait (D3) */
+        uint64_t number = atomic_load_explicit(&s->number[d], memory_order_acquire);
+
+        co_wake(slab_at(&rt.cos, waiter_in(w) - 1), number, WAKE_IO);
+    }
+    if (d == DIR_IN && flags & (SLOT_HUP | SLOT_ERR))
+        tell_watcher(s);
+}
+
+void slot_event(uint64_t data, uint32_t mask)
+{
+    struct slot *s = slab_at(&rt.slots, (uint32_t)data);
+    uint32_t     generation = (uint32_t)(data >> 32) & SLOT_GEN_MASK;
+    unsigned     both = 0, in, out;
+
+    if (mask & EPOLLERR)
+        both |= SLOT_ERR;
+    if (mask & EPOLLHUP)
+        both |= SLOT_HUP;
+    in = both | (mask & EPOLLIN ? SLOT_READY : 0) | (mask & EPOLLRDHUP ? SLOT_HUP : 0);
+    out = both | (mask & EPOLLOUT ? SLOT_READY : 0);
+    if (out != 0) /* first: what `in` starts may close the slot */
+        note(s, DIR_OUT, generation, out);
+    if (in != 0)
+        note(s, DIR_IN, generation, in);
+}
+
+/* A strand that watches: who set HUP or ERR before this store is seen by the flags that the strand looks at before it waits; who sets them
+ * after its own compare-and-swap on the word (a read that cleared READY) sees this store. */
+void slot_watch(struct slot *s)
+{
+    atomic_store(&s->watch, strand_self());
+}
+
+/* --- waiting --- */
+
+uint64_t slot_load(const struct slot *s, enum dir d)
+{
+    return load(s, d);
+}
+
+void slot_drained(struct slot *s, enum dir d, uint64_t w, bool eagain)
+{
+    uint64_t flags = SLOT_READY;
+
+    if (eagain)
+        flags = SLOT_READY | SLOT_HUP | SLOT_ERR; /* a true HUP never gives EAGAIN */
+    else if (slot_flags(w) & (SLOT_HUP | SLOT_ERR))
+        return; /* a FIN came with the data, and gives no edge of its own (B1) */
+    cas(s, d, &w, w & ~(flags << SLOT_FLAG_SHIFT)); /* failed: a new edge, which stays */
+}
+
+/* Publishes the waiter, unless something has happened. */
+static bool publish(struct slot *s, enum dir d, uint32_t waiter)
+{
+    uint64_t w = load(s, d);
+
+    do {
+        if (slot_flags(w) & SLOT_ANY)
+            return false;
+        ensure(waiter_in(w) == 0);
+    } while (!cas(s, d, &w, (w + SLOT_SEQ) | waiter));
+    return true;
+}
+
+/* Takes the waiter back, if it is still there. */
+static void withdraw(struct slot *s, enum dir d, uint32_t waiter)
+{
+    uint64_t w = load(s, d);
+
+    while (waiter_in(w) == waiter && !cas(s, d, &w, w & ~(uint64_t)SLOT_WAITER))
+        ;
+}
+
+static enum wait_reason park_on(struct co *c, struct slot *s, enum dir d, int64_t until)
+{
+    uint32_t         waiter = c->item.index + 1;
+    uint64_t         number = co_park_begin(c);
+    enum wait_reason reason;
+
+    atomic_store_explicit(&s->number[d], number, memory_order_release);
+    if (until != INT64_MAX)
+        lazy_set(&c->timer, until, rt_worker_id());
+    if (!publish(s, d, waiter) && co_park_leave(c, number))
+        reason = WAKE_IO;
+    else
+        reason = co_park(c); /* also when a waker won before we could leave: its entry resumes us (D1) */
+    lazy_clear(&c->timer);
+    if (reason != WAKE_IO)
+        withdraw(s, d, waiter);
+    return reason;
+}
+
+int slot_wait(struct slot *s, enum dir d, struct deadline until)
+{
+    struct co       *c = co_self();
+    uint8_t          bit = (uint8_t)(1 << d);
+    enum wait_reason reason;
+
+    if (slot_flags(load(s, d)) & SLOT_ANY)
+        return 0;
+    if (co_canceled(c))
+        return WEIR_ECANCELED;
+    if (until.at <= rt_now())
+        return until.err;
+    ensure(!(s->timer.waiting & bit)); /* one logical waiter a direction (D3b) */
+    s->timer.waiting |= bit;
+    reason = park_on(c, s, d, until.at);
+    s->timer.waiting &= (uint8_t)~bit;
+    if (slot_flags(load(s, d)) & SLOT_ANY)
+        return co_canceled(c) ? WEIR_ECANCELED : 0;
+    if (co_canceled(c))
+        return WEIR_ECANCELED;
+    return reason == WAKE_TIMEOUT && until.at <= rt_now() ? until.err : 0;
+}
+
+/* --- starting what an idle slot was waiting for --- */
+
+static void starve(struct slot *s)
+{
+    spin_lock(&rt.starved_lock);
+    s->item.next = NULL;
+    *rt.starved_end = s;
+    rt.starved_end = (struct slot **)&s->item.next;
+    atomic_fetch_add_explicit(&rt.starved_count, 1, memory_order_relaxed);
+    rt.starved_total++;
+    spin_unlock(&rt.starved_lock);
+}
+
+void slot_start_strand(struct slot *s, void (*fn)(void *))
+{
+    int64_t deadline = atomic_load_explicit(&s->timer.t.deadline, memory_order_relaxed);
+
+    lazy_clear(&s->timer); /* before the strand may run elsewhere, and arm it again */
+    if (unlikely(strand_start(fn, s->owner) < 0)) {
+        atomic_store(&s->timer.t.deadline, deadline);
+        starve(s);
+    }
+}
+
+static struct slot *next_starved(void)
+{
+    struct slot *s;
+
+    spin_lock(&rt.starved_lock);
+    s = rt.starved;
+    if (s != NULL) {
+        rt.starved = (struct slot *)s->item.next;
+        if (rt.starved == NULL)
+            rt.starved_end = &rt.starved;
+        atomic_fetch_sub_explicit(&rt.starved_count, 1, memory_order_relaxed);
+    }
+    spin_unlock(&rt.starved_lock);
+    return s;
+}
+
+/* Each that waits gets one more try, or its idle deadline has come. */
+void slots_starved(int64_t now)
+{
+    unsigned     n = atomic_load_explicit(&rt.starved_count, memory_order_relaxed);
+    struct slot *s;
+
+    while (n-- > 0 && (s = next_starved()) != NULL) {
+        if (atomic_load(&s->timer.t.deadline) > now)
+            class_of(s)->ready(s, s->owner);
+        else
+            class_of(s)->expire(s, s->owner);
+    }
+}

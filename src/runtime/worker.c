@@ -1,0 +1,368 @@
+/* worker.c -- the loop of a worker: events, timers, strands, sleep (RUNTIME.md R5, R6).
+ *
+ * No wake-up is lost on the way to sleep. A worker swaps `sleeping` to 1, and then looks at its queue, its inbox, the other
+ * queues and the timers; who pushes does so first and then swaps `sleeping` to 0. Swaps of one word have an order: if the
+ * pusher's comes second it finds the 1 and writes to the eventfd; if it comes first, the sleeper's swap has read what it
+ * released, and sees the push. (Swaps, not fences, because TSan does not know fences.) The eventfd is level-triggered, so a
+ * write that comes before epoll_wait is not lost either. */
+#include "runtime/worker.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "runtime/buf.h"
+#include "runtime/overflow.h"
+#include "runtime/sys.h"
+
+enum { EVENTS = 256, RUNS = 64, WAKE_THIEF = 8 };
+
+void (*rt_turn_hook)(void);
+
+static __thread struct worker *self;
+
+__attribute__((noinline)) struct worker *worker_self(void)
+{
+    struct worker *w = self;
+
+    __asm__ volatile("" : "+r"(w)::"memory");
+    return w;
+}
+
+unsigned rt_worker_id(void)
+{
+    struct worker *w = worker_self();
+
+    return w != NULL ? w->id : UINT_MAX;
+}
+
+int64_t rt_now(void)
+{
+    struct worker *w = worker_self();
+
+    return w != NULL ? w->now : clock_now();
+}
+
+void *rt_local(enum rt_local which)
+{
+    return worker_self()->locals[which];
+}
+
+void rt_set_local(unsigned id, enum rt_local which, void *value)
+{
+    rt.workers[id]->locals[which] = value;
+}
+
+char *buf_get(void)
+{
+    return buf_take(&worker_self()->bufs);
+}
+
+void buf_put(char **buf)
+{
+    if (*buf != NULL)
+        buf_return(&worker_self()->bufs, *buf);
+    *buf = NULL;
+}
+
+/* Only its worker counts; others may read. */
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+/* --- queues --- */
+
+static void append(struct run_queue *q, struct strand *first, struct strand *last, unsigned n)
+{
+    last->next = NULL;
+    if (q->first == NULL)
+        q->first = first;
+    else
+        q->last->next = first;
+    q->last = last;
+    atomic_store_explicit(&q->count, atomic_load_explicit(&q->count, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+static struct strand *pop(struct run_queue *q)
+{
+    struct strand *st;
+
+    if (atomic_load_explicit(&q->count, memory_order_relaxed) == 0)
+        return NULL;
+    spin_lock(&q->lock);
+    st = q->first;
+    if (st != NULL) {
+        q->first = st->next;
+        atomic_store_explicit(&q->count, atomic_load_explicit(&q->count, memory_order_relaxed) - 1,
+                              memory_order_relaxed);
+    }
+    spin_unlock(&q->lock);
+    return st;
+}
+
+bool worker_wake(struct worker *w)
+{
+    static const uint64_t one = 1;
+
+    if (atomic_exchange_explicit(&w->sleeping, 0, memory_order_acq_rel) == 0)
+        return false;
+    atomic_fetch_add_explicit(&w->wakeups, 1, memory_order_relaxed);
+    sys_write(w->wake_fd, &one, sizeof one);
+    return true;
+}
+
+/* One sleeping worker is woken to steal, if there is more than its owner will get to soon; one searcher at a time. */
+static void wake_thief(struct worker *owner)
+{
+    unsigned none = 0;
+
+    if (rt.no_steal || rt.count == 1
+        || atomic_load_explicit(&owner->queue.count, memory_order_relaxed) < WAKE_THIEF
+        || !atomic_compare_exchange_strong(&rt.searching, &none, 1))
+        return;
+    for (unsigned i = 0; i < rt.count; i++) {
+        struct worker *w = rt.workers[(owner->id + 1 + i) % rt.count];
+
+        if (w != owner && worker_wake(w)) {
+            atomic_store_explicit(&w->searching, true, memory_order_relaxed);
+            return;
+        }
+    }
+    atomic_store(&rt.searching, 0);
+}
+
+void worker_queue(struct worker *w, struct strand *st)
+{
+    spin_lock(&w->queue.lock);
+    append(&w->queue, st, st, 1);
+    spin_unlock(&w->queue.lock);
+    if (w != worker_self())
+        worker_wake(w);
+    else
+        wake_thief(w);
+}
+
+/* The strands that a batch of events made ready, with one lock for all of them. */
+static void queue_batch(struct worker *w)
+{
+    w->batching = false;
+    if (w->batch_count > 0) {
+        struct strand *last = container_of(w->batch_end, struct strand, next);
+
+        spin_lock(&w->queue.lock);
+        append(&w->queue, w->batch, last, w->batch_count);
+        spin_unlock(&w->queue.lock);
+        wake_thief(w);
+    }
+}
+
+static void begin_batch(struct worker *w)
+{
+    w->batch = NULL;
+    w->batch_end = &w->batch;
+    w->batch_count = 0;
+    w->batching = true;
+}
+
+/* Half of another worker's queue; oldest first, so what waited longest moves. */
+static bool steal_from(struct worker *w, struct worker *victim)
+{
+    struct run_queue *q = &victim->queue;
+    struct strand    *first, *last;
+    unsigned          n, i;
+
+    if (atomic_load_explicit(&q->count, memory_order_relaxed) == 0)
+        return false;
+    spin_lock(&q->lock);
+    n = (atomic_load_explicit(&q->count, memory_order_relaxed) + 1) / 2;
+    first = last = q->first;
+    for (i = 1; i < n; i++)
+        last = last->next;
+    if (n > 0) {
+        q->first = last->next;
+        atomic_store_explicit(&q->count, atomic_load_explicit(&q->count, memory_order_relaxed) - n,
+                              memory_order_relaxed);
+    }
+    spin_unlock(&q->lock);
+    if (n == 0)
+        return false;
+    spin_lock(&w->queue.lock);
+    append(&w->queue, first, last, n);
+    spin_unlock(&w->queue.lock);
+    count(&w->stolen, n);
+    return true;
+}
+
+static bool steal(struct worker *w)
+{
+    if (rt.no_steal)
+        return false;
+    for (unsigned i = 1; i < rt.count; i++)
+        if (steal_from(w, rt.workers[(w->id + i) % rt.count]))
+            return true;
+    return false;
+}
+
+/* --- the inbox --- */
+
+int rt_post(unsigned id, void (*fn)(void *), void *arg)
+{
+    struct worker *w = rt.workers[id];
+    struct post   *p = malloc(sizeof *p);
+
+    if (p == NULL)
+        return WEIR_ENOMEM;
+    *p = (struct post){ .fn = fn, .arg = arg };
+    spin_lock(&w->inbox_lock);
+    *w->inbox_end = p;
+    w->inbox_end = &p->next;
+    atomic_store_explicit(&w->has_post, true, memory_order_release);
+    spin_unlock(&w->inbox_lock);
+    worker_wake(w);
+    return 0;
+}
+
+static void drain_inbox(struct worker *w)
+{
+    struct post *p, *next;
+
+    if (!atomic_load_explicit(&w->has_post, memory_order_acquire))
+        return;
+    spin_lock(&w->inbox_lock);
+    p = w->inbox;
+    w->inbox = NULL;
+    w->inbox_end = &w->inbox;
+    atomic_store_explicit(&w->has_post, false, memory_order_relaxed);
+    spin_unlock(&w->inbox_lock);
+    for (; p != NULL; p = next) {
+        next = p->next;
+        p->fn(p->arg);
+        free(p);
+    }
+}
+
+/* --- events --- */
+
+static void handle(struct worker *w, const struct epoll_event *ev)
+{
+    uint64_t data = ev->data.u64, count;
+
+    switch ((enum event_kind)(data >> EVENT_KIND_SHIFT)) {
+    case EVENT_SLOT:
+        slot_event(data, ev->events);
+        break;
+    case EVENT_LISTENER:
+        listener_event((uint32_t)data);
+        break;
+    case EVENT_WAKE: /* only its owner reads it, also when another polls this epoll (R5) */
+        if ((uint32_t)data == w->id)
+            sys_read(w->wake_fd, &count, sizeof count);
+        break;
+    }
+}
+
+/* Until when epoll_wait may sleep, in milliseconds, rounded up. */
+static int sleep_ms(const struct worker *w, int64_t now)
+{
+    int64_t until = wheel_earliest(&w->wheel), ms;
+
+    if (atomic_load_explicit(&rt.starved_count, memory_order_relaxed) > 0
+        || atomic_load_explicit(&rt.stopping, memory_order_relaxed))
+        until = MIN(until, now + 10 * WEIR_MS);
+    if (until == TIMER_NONE)
+        return -1;
+    ms = until <= now ? 0 : (until - now + WEIR_MS - 1) / WEIR_MS;
+    return (int)MIN(ms, 60 * 1000);
+}
+
+static bool something_to_do(struct worker *w)
+{
+    if (atomic_load_explicit(&w->queue.count, memory_order_relaxed) > 0
+        || atomic_load_explicit(&w->has_post, memory_order_relaxed)
+        || atomic_load_explicit(&rt.exiting, memory_order_relaxed))
+        return true;
+    for (unsigned i = 0; !rt.no_steal && i < rt.count; i++)
+        if (atomic_load_explicit(&rt.workers[i]->queue.count, memory_order_relaxed) >= WAKE_THIEF)
+            return true;
+    return false;
+}
+
+static void end_search(struct worker *w)
+{
+    if (atomic_load_explicit(&w->searching, memory_order_relaxed)) {
+        atomic_store_explicit(&w->searching, false, memory_order_relaxed);
+        atomic_store(&rt.searching, 0);
+    }
+}
+
+/* Waits for events, or only looks for them if there is something to do. */
+static int poll_events(struct worker *w, struct epoll_event *events)
+{
+    int timeout = 0, n;
+
+    spin_lock(&w->lease);
+    if (!something_to_do(w)) {
+        end_search(w); /* before we sleep (D13) */
+        atomic_exchange_explicit(&w->sleeping, 1, memory_order_acq_rel);
+        timeout = something_to_do(w) ? 0 : sleep_ms(w, clock_now());
+    }
+    n = sys_epoll_wait(w->epoll, events, EVENTS, timeout);
+    atomic_store_explicit(&w->sleeping, 0, memory_order_relaxed);
+    w->now = clock_now();
+    atomic_store_explicit(&w->turn_start, w->now, memory_order_relaxed);
+    begin_batch(w);
+    for (int i = 0; i < n; i++)
+        handle(w, &events[i]);
+    spin_unlock(&w->lease);
+    return n;
+}
+
+static void run_some(struct worker *w)
+{
+    struct strand *st;
+
+    for (unsigned i = 0; i < RUNS; i++) {
+        st = pop(&w->queue);
+        if (st == NULL && (!steal(w) || (st = pop(&w->queue)) == NULL))
+            break;
+        end_search(w);
+        count(&w->runs, 1);
+        strand_run(w, st);
+    }
+}
+
+static void turn(struct worker *w, struct epoll_event *events)
+{
+    poll_events(w, events);
+    drain_inbox(w);
+    timers_expire(w);
+    if (unlikely(atomic_load_explicit(&rt.starved_count, memory_order_relaxed) > 0))
+        slots_starved(w->now);
+    queue_batch(w);
+    run_some(w);
+    if (rt_turn_hook != NULL)
+        rt_turn_hook();
+    count(&w->turns, 1);
+}
+
+void *worker_main(void *arg)
+{
+    struct worker     *w = arg;
+    struct epoll_event events[EVENTS];
+
+    self = w;
+    fiber_thread(&w->fiber);
+    ensure(overflow_arm(&w->signal_stack) == 0);
+    w->now = clock_now();
+    while (!atomic_load_explicit(&rt.exiting, memory_order_acquire)) {
+        turn(w, events);
+        if (unlikely(atomic_load_explicit(&rt.stopping, memory_order_relaxed)))
+            worker_stopping(w);
+    }
+    drain_inbox(w);
+    overflow_disarm(&w->signal_stack);
+    return NULL;
+}
