@@ -1,7 +1,8 @@
 /* error.h -- what can go wrong, in one table.
  *
  * Each row: name, number, word for logs (`why=`), where it arose, the status sent to a client if no
- * head was sent yet (0: nothing is sent, the connection ends), and a sentence. */
+ * head was sent yet (0: nothing is sent, the connection ends), and a sentence. The rows are wider
+ * than our lines, so that the table can be read as one. */
 #ifndef WEIR_ERROR_H
 #define WEIR_ERROR_H
 
@@ -17,55 +18,55 @@ enum weir_source { WEIR_SRC_INTERNAL, WEIR_SRC_DOWNSTREAM, WEIR_SRC_UPSTREAM };
 /* clang-format off */
 #define WEIR_ERRORS(X) \
     /* ours */ \
-    X(WEIR_EINTERNAL,     -1, "internal",           INTERNAL,   500, "internal error") \
-    X(WEIR_ENOMEM,        -2, "memory",             INTERNAL,   503, "out of memory") \
-    X(WEIR_ESTACKS,       -3, "stacks",             INTERNAL,   503, "too many requests at once") \
-    X(WEIR_ECANCELED,     -4, "canceled",           INTERNAL,   503, "the request was cancelled") \
-    X(WEIR_ESHUTDOWN,     -5, "shutdown",           INTERNAL,   503, "the proxy is shutting down") \
-    X(WEIR_EFILTER,       -6, "filter",             INTERNAL,   500, "a filter failed") \
-    X(WEIR_EFIELD,        -7, "field",              INTERNAL,   500, "a filter set a field that cannot be sent") \
-    X(WEIR_EINVALID,      -8, "invalid",            INTERNAL,   500, "a call was used wrongly") \
-    X(WEIR_EREQUESTTIME,  -9, "request_timeout",    INTERNAL,   504, "the request took too long") \
+    X(WEIR_EINTERNAL,    -1,  "internal",            INTERNAL,   500, "internal error") \
+    X(WEIR_ENOMEM,       -2,  "memory",              INTERNAL,   503, "out of memory") \
+    X(WEIR_ESTACKS,      -3,  "stacks",              INTERNAL,   503, "too many requests at once") \
+    X(WEIR_ECANCELED,    -4,  "canceled",            INTERNAL,   503, "the request was cancelled") \
+    X(WEIR_ESHUTDOWN,    -5,  "shutdown",            INTERNAL,   503, "the proxy is shutting down") \
+    X(WEIR_EFILTER,      -6,  "filter",              INTERNAL,   500, "a filter failed") \
+    X(WEIR_EFIELD,       -7,  "field",               INTERNAL,   500, "a filter set a field that cannot be sent") \
+    X(WEIR_EINVALID,     -8,  "invalid",             INTERNAL,   500, "a call was used wrongly") \
+    X(WEIR_EREQUESTTIME, -9,  "request_timeout",     INTERNAL,   504, "the request took too long") \
     /* the client */ \
-    X(WEIR_EBADHEAD,     -20, "bad_head",           DOWNSTREAM, 400, "malformed request head") \
-    X(WEIR_EBADTARGET,   -21, "bad_target",         DOWNSTREAM, 400, "malformed or ambiguous request target") \
-    X(WEIR_EBADHOST,     -22, "bad_host",           DOWNSTREAM, 400, "missing, repeated or malformed Host") \
-    X(WEIR_EBADLENGTH,   -23, "bad_length",         DOWNSTREAM, 400, "malformed or ambiguous body length") \
-    X(WEIR_EBADBODY,     -24, "bad_body",           DOWNSTREAM, 400, "malformed request body") \
-    X(WEIR_EBADCONN,     -25, "bad_connection",     DOWNSTREAM, 400, "Connection names a field that it must not remove") \
-    X(WEIR_EMETHOD,      -26, "method",             DOWNSTREAM, 405, "method not allowed here") \
-    X(WEIR_EHEADTIME,    -27, "header_timeout",     DOWNSTREAM, 408, "the request head took too long") \
-    X(WEIR_EBODYTIME,    -28, "body_timeout",       DOWNSTREAM, 408, "the request body stalled") \
-    X(WEIR_ESLOWBODY,    -29, "min_rate",           DOWNSTREAM, 408, "the request body was too slow") \
-    X(WEIR_EBODYSIZE,    -30, "body_too_large",     DOWNSTREAM, 413, "the request body is too large") \
-    X(WEIR_ETARGETSIZE,  -31, "target_too_long",    DOWNSTREAM, 414, "the request target is too long") \
-    X(WEIR_EEXPECT,      -32, "expectation",        DOWNSTREAM, 417, "unknown expectation") \
-    X(WEIR_EHEADSIZE,    -33, "head_too_large",     DOWNSTREAM, 431, "the request head is too large") \
-    X(WEIR_EFIELDSIZE,   -34, "field_too_large",    DOWNSTREAM, 431, "a field of the request is too large") \
-    X(WEIR_EFIELDCOUNT,  -35, "too_many_fields",    DOWNSTREAM, 431, "the request has too many fields") \
-    X(WEIR_ECODING,      -36, "transfer_coding",    DOWNSTREAM, 501, "unknown transfer coding") \
-    X(WEIR_EVERSION,     -37, "version",            DOWNSTREAM, 505, "HTTP version not supported") \
-    X(WEIR_ECLIENTGONE,  -38, "client_gone",        DOWNSTREAM, 0,   "the client went away") \
-    X(WEIR_ESENDTIME,    -39, "send_timeout",       DOWNSTREAM, 0,   "the client stopped reading") \
-    X(WEIR_ESLOWSEND,    -40, "min_rate",           DOWNSTREAM, 0,   "the client read too slowly") \
-    X(WEIR_EIDLETIME,    -41, "idle_timeout",       DOWNSTREAM, 0,   "the connection was idle for too long") \
-    X(WEIR_ECLIENTS,     -42, "max_connections",    DOWNSTREAM, 503, "too many connections") \
-    X(WEIR_EPERCLIENT,   -43, "max_per_client",     DOWNSTREAM, 503, "too many connections of one client") \
+    X(WEIR_EBADHEAD,     -20, "bad_head",            DOWNSTREAM, 400, "malformed request head") \
+    X(WEIR_EBADTARGET,   -21, "bad_target",          DOWNSTREAM, 400, "malformed or ambiguous request target") \
+    X(WEIR_EBADHOST,     -22, "bad_host",            DOWNSTREAM, 400, "missing, repeated or malformed Host") \
+    X(WEIR_EBADLENGTH,   -23, "bad_length",          DOWNSTREAM, 400, "malformed or ambiguous body length") \
+    X(WEIR_EBADBODY,     -24, "bad_body",            DOWNSTREAM, 400, "malformed request body") \
+    X(WEIR_EBADCONN,     -25, "bad_connection",      DOWNSTREAM, 400, "Connection names a field that it must not remove") \
+    X(WEIR_EMETHOD,      -26, "method",              DOWNSTREAM, 405, "method not allowed here") \
+    X(WEIR_EHEADTIME,    -27, "header_timeout",      DOWNSTREAM, 408, "the request head took too long") \
+    X(WEIR_EBODYTIME,    -28, "body_timeout",        DOWNSTREAM, 408, "the request body stalled") \
+    X(WEIR_ESLOWBODY,    -29, "min_rate",            DOWNSTREAM, 408, "the request body was too slow") \
+    X(WEIR_EBODYSIZE,    -30, "body_too_large",      DOWNSTREAM, 413, "the request body is too large") \
+    X(WEIR_ETARGETSIZE,  -31, "target_too_long",     DOWNSTREAM, 414, "the request target is too long") \
+    X(WEIR_EEXPECT,      -32, "expectation",         DOWNSTREAM, 417, "unknown expectation") \
+    X(WEIR_EHEADSIZE,    -33, "head_too_large",      DOWNSTREAM, 431, "the request head is too large") \
+    X(WEIR_EFIELDSIZE,   -34, "field_too_large",     DOWNSTREAM, 431, "a field of the request is too large") \
+    X(WEIR_EFIELDCOUNT,  -35, "too_many_fields",     DOWNSTREAM, 431, "the request has too many fields") \
+    X(WEIR_ECODING,      -36, "transfer_coding",     DOWNSTREAM, 501, "unknown transfer coding") \
+    X(WEIR_EVERSION,     -37, "version",             DOWNSTREAM, 505, "HTTP version not supported") \
+    X(WEIR_ECLIENTGONE,  -38, "client_gone",         DOWNSTREAM, 0,   "the client went away") \
+    X(WEIR_ESENDTIME,    -39, "send_timeout",        DOWNSTREAM, 0,   "the client stopped reading") \
+    X(WEIR_ESLOWSEND,    -40, "min_rate",            DOWNSTREAM, 0,   "the client read too slowly") \
+    X(WEIR_EIDLETIME,    -41, "idle_timeout",        DOWNSTREAM, 0,   "the connection was idle for too long") \
+    X(WEIR_ECLIENTS,     -42, "max_connections",     DOWNSTREAM, 503, "too many connections") \
+    X(WEIR_EPERCLIENT,   -43, "max_per_client",      DOWNSTREAM, 503, "too many connections of one client") \
     /* the upstream */ \
-    X(WEIR_ENOUPSTREAM,  -60, "no_upstream",        UPSTREAM,   503, "no upstream is available") \
-    X(WEIR_EDNS,         -61, "dns",                UPSTREAM,   503, "the upstream's name has no address") \
-    X(WEIR_EREFUSED,     -62, "connect_refused",    UPSTREAM,   502, "the upstream refused the connection") \
-    X(WEIR_ECONNECT,     -63, "connect_failed",     UPSTREAM,   502, "the upstream cannot be reached") \
-    X(WEIR_ECONNTIME,    -64, "connect_timeout",    UPSTREAM,   504, "connecting to the upstream took too long") \
-    X(WEIR_EUPCLOSED,    -65, "upstream_closed",    UPSTREAM,   502, "the upstream closed before a response head") \
-    X(WEIR_EUPRESET,     -66, "upstream_reset",     UPSTREAM,   502, "the upstream reset the connection") \
-    X(WEIR_EUPTIME,      -67, "upstream_timeout",   UPSTREAM,   504, "the upstream took too long to answer") \
-    X(WEIR_EUPHEAD,      -68, "bad_response_head",  UPSTREAM,   502, "malformed response head") \
-    X(WEIR_EUPHEADSIZE,  -69, "response_head_size", UPSTREAM,   502, "the response head is too large") \
-    X(WEIR_EUPLENGTH,    -70, "bad_response_length", UPSTREAM,  502, "malformed or ambiguous response length") \
-    X(WEIR_EUPBODY,      -71, "bad_response_body",  UPSTREAM,   502, "malformed response body") \
-    X(WEIR_EUPCUT,       -72, "response_cut_off",   UPSTREAM,   502, "the response body was cut off") \
-    X(WEIR_EUPSWITCH,    -73, "unexpected_switch",  UPSTREAM,   502, "the upstream switched protocols unasked")
+    X(WEIR_ENOUPSTREAM,  -60, "no_upstream",         UPSTREAM,   503, "no upstream is available") \
+    X(WEIR_EDNS,         -61, "dns",                 UPSTREAM,   503, "the upstream's name has no address") \
+    X(WEIR_EREFUSED,     -62, "connect_refused",     UPSTREAM,   502, "the upstream refused the connection") \
+    X(WEIR_ECONNECT,     -63, "connect_failed",      UPSTREAM,   502, "the upstream cannot be reached") \
+    X(WEIR_ECONNTIME,    -64, "connect_timeout",     UPSTREAM,   504, "connecting to the upstream took too long") \
+    X(WEIR_EUPCLOSED,    -65, "upstream_closed",     UPSTREAM,   502, "the upstream closed before a response head") \
+    X(WEIR_EUPRESET,     -66, "upstream_reset",      UPSTREAM,   502, "the upstream reset the connection") \
+    X(WEIR_EUPTIME,      -67, "upstream_timeout",    UPSTREAM,   504, "the upstream took too long to answer") \
+    X(WEIR_EUPHEAD,      -68, "bad_response_head",   UPSTREAM,   502, "malformed response head") \
+    X(WEIR_EUPHEADSIZE,  -69, "response_head_size",  UPSTREAM,   502, "the response head is too large") \
+    X(WEIR_EUPLENGTH,    -70, "bad_response_length", UPSTREAM,   502, "malformed or ambiguous response length") \
+    X(WEIR_EUPBODY,      -71, "bad_response_body",   UPSTREAM,   502, "malformed response body") \
+    X(WEIR_EUPCUT,       -72, "response_cut_off",    UPSTREAM,   502, "the response body was cut off") \
+    X(WEIR_EUPSWITCH,    -73, "unexpected_switch",   UPSTREAM,   502, "the upstream switched protocols unasked")
 /* clang-format on */
 
 enum weir_error {
@@ -77,8 +78,8 @@ enum weir_error {
 /* Results: negative = an error above, 0 = go on, positive = an outcome that the call documents. */
 enum { WEIR_OK = 0, WEIR_ANSWERED = 1, WEIR_RETRY = 2 };
 
-/* Of an error: its `why=` word, its sentence, where it arose, its default status. For a number that is no
- * error: "none", "no error", WEIR_SRC_INTERNAL, 0. None blocks; the strings are static. */
+/* Of an error: its `why=` word, its sentence, where it arose, its default status. For a number that
+ * is no error: "none", "no error", WEIR_SRC_INTERNAL, 0. None blocks; the strings are static. */
 const char      *weir_error_why(int err);
 const char      *weir_error_text(int err);
 enum weir_source weir_error_source(int err);

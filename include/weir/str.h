@@ -45,8 +45,8 @@ bool weir_str_starts(weir_str a, weir_str b);
  * else: a bare number, zero, a sign, an overflow. */
 bool weir_parse_dur(const char *text, weir_dur *out);
 
-/* Reads a size such as `4096`, `512B`, `16KiB`, `1MiB`, `2GiB`; `off` is WEIR_UNLIMITED. Returns false for
- * anything else. */
+/* Reads a size such as `4096`, `512B`, `16KiB`, `1MiB`, `2GiB`; `off` is WEIR_UNLIMITED. Returns
+ * false for anything else: zero, a sign, an overflow. */
 bool weir_parse_size(const char *text, uint64_t *out);
 
 /* WEIR() turns a C string (NULL: absent) or a slice into a slice; the macros of the other headers

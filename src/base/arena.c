@@ -31,7 +31,8 @@ void arena_done(struct arena *a)
     arena_init(a, NULL, 0);
 }
 
-/* A block that would waste most of a fresh piece gets one of its own, and the current piece stays. */
+/* A block that would waste most of a fresh piece gets one of its own, and the current piece
+ * stays. */
 void *arena_alloc_slow(struct arena *a, size_t n)
 {
     bool own = n > PIECE_SIZE / 4;

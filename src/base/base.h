@@ -26,8 +26,8 @@
             return try_rc_; \
     } while (0)
 
-/* Ends what the variable holds when its scope is left; `f` takes a pointer to the variable and copes
- * with an empty one. */
+/* Ends what the variable holds when its scope is left; `f` takes a pointer to the variable and
+ * copes with an empty one. */
 #define _cleanup_(f) __attribute__((cleanup(f), unused))
 
 #define must_use __attribute__((warn_unused_result))

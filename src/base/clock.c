@@ -26,8 +26,8 @@ static int64_t div_floor(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
-/* The calendar repeats every 400 years, which have 146097 days. Years are counted from March, so that
- * the leap day is the last of its year and the lengths of months follow a straight line. */
+/* The calendar repeats every 400 years, which have 146097 days. Years are counted from March, so
+ * that the leap day is the last of its year and the lengths of months follow a straight line. */
 void civil_of(int64_t seconds, struct civil *out)
 {
     int64_t days = div_floor(seconds, 86400);

@@ -1,4 +1,5 @@
-/* clock.h -- time: monotonic nanoseconds for deadlines, wall-clock nanoseconds since 1970 for logs. */
+/* clock.h -- time: monotonic nanoseconds for deadlines, wall-clock nanoseconds since 1970 for
+ * logs. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

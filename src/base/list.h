@@ -1,5 +1,5 @@
-/* list.h -- an intrusive, circular, doubly linked list. A head is a link of its own; a link that is in
- * no list points to itself. */
+/* list.h -- an intrusive, circular, doubly linked list. A head is a link of its own; a link that is
+ * in no list points to itself. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 

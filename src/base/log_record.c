@@ -1,5 +1,5 @@
-/* log_record.c -- a field is written as a whole or not at all: each writer remembers where it began and
- * goes back there if the buffer ends. Two bytes are kept for the closing brace and newline. */
+/* log_record.c -- a field is written as a whole or not at all: each writer remembers where it began
+ * and goes back there if the buffer ends. Two bytes are kept for the closing brace and newline. */
 #include "base/log_record.h"
 
 enum { CLOSING = 2 };

@@ -20,7 +20,8 @@ struct log_record {
 /* `cap` is at least 3. */
 void log_begin(struct log_record *r, char *buf, size_t cap);
 
-/* One field each. An absent `value` leaves the field out; log_usec writes seconds with 6 decimals. */
+/* One field each. An absent `value` leaves the field out; log_usec writes seconds with 6
+ * decimals. */
 void log_str(struct log_record *r, const char *name, weir_str value);
 void log_int(struct log_record *r, const char *name, int64_t value);
 void log_usec(struct log_record *r, const char *name, weir_dur value);

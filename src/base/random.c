@@ -50,8 +50,8 @@ uint64_t random_next(struct random *r)
     return result;
 }
 
-/* The high half of a 128-bit product is even over 0 to n - 1 once the few low halves that would come
- * up too often are thrown away. */
+/* The high half of a 128-bit product is even over 0 to n - 1 once the few low halves that would
+ * come up too often are thrown away. */
 uint64_t random_below(struct random *r, uint64_t n)
 {
     unsigned __int128 product;

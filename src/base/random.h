@@ -1,5 +1,5 @@
-/* random.h -- pseudo-random numbers (xoshiro256**, seeded by getrandom or by a test). Not for secrets.
- * Each user keeps a state of its own; nothing is shared. */
+/* random.h -- pseudo-random numbers (xoshiro256**, seeded by getrandom or by a test). Not for
+ * secrets. Each user keeps a state of its own; nothing is shared. */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
 

@@ -34,8 +34,8 @@ struct unit {
 
 /* `digits unit`, nothing before, between or behind; the product must stay below `limit`, and zero
  * is refused: in a configuration it would mean the default, which nobody who writes it wants. */
-static bool parse_with_unit(const char *text, const struct unit *units, size_t count, uint64_t limit,
-                            uint64_t *out)
+static bool parse_with_unit(const char *text, const struct unit *units, size_t count,
+                            uint64_t limit, uint64_t *out)
 {
     uint64_t n = 0;
     const char *p = text;

@@ -110,7 +110,9 @@ static int step(struct chunked *c, char byte)
     case QUOTED_END:
         return on_extension_end(c, byte, SIZE_BLANK);
     case SIZE_LF:
-        return byte != '\n' ? refuse(c, "a CR in a chunk size line") : c->left > 0 ? DATA : TRAILERS;
+        return byte != '\n'  ? refuse(c, "a CR in a chunk size line")
+               : c->left > 0 ? DATA
+                             : TRAILERS;
     case DATA_CR:
         return byte == '\r' ? DATA_LF : refuse(c, "chunk data longer than its size");
     case DATA_LF:

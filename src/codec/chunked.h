@@ -1,11 +1,13 @@
 /* chunked.h -- the chunked coding (RFC 9112 7.1), taken apart without a copy.
  *
- * A decoder is fed whatever has arrived and hands out slices of it. All state is in the struct, so the
- * reader may stop after any byte. What is accepted:
- * - size: 1 to 16 hex digits below 2^63; no sign, prefix, underscore or blank before, in or behind it;
- * - extensions: *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ) as RFC 9112 7.1.1 has
- *   them, so a blank must have a ";" or "=" or what belongs to it next; quoted strings hold no CR, LF
- *   or other control; at most CHUNK_LINE_MAX bytes a line and CHUNK_EXT_MAX a body. They are dropped;
+ * A decoder is fed whatever has arrived and hands out slices of it. All state is in the struct, so
+ * the reader may stop after any byte. What is accepted:
+ * - size: 1 to 16 hex digits below 2^63; no sign, prefix, underscore or blank before, in or behind
+ *   it;
+ * - extensions: *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ) as RFC 9112 7.1.1
+ *   has them, so a blank must have a ";" or "=" or what belongs to it next; quoted strings hold no
+ *   CR, LF or other control; at most CHUNK_LINE_MAX bytes a line and CHUNK_EXT_MAX a body. They are
+ *   dropped;
  * - every line ends with CRLF, and so does the data of each chunk. */
 #ifndef CODEC_CHUNKED_H
 #define CODEC_CHUNKED_H
@@ -33,9 +35,9 @@ void chunked_init(struct chunked *c);
  * CHUNKED_MORE: the input is used up. -1: malformed, with c->reason; so says every later call. */
 int chunked_next(struct chunked *c, weir_str *in, weir_str *piece);
 
-/* Finds the end of a trailer section at the front of `in`: its length with the final CRLF; 0 if it is
- * not all there; -1 if malformed (bare CR or LF, control bytes), with *reason. An empty section is the
- * two bytes CRLF. Looks at all of `in` each time: the caller bounds it. */
+/* Finds the end of a trailer section at the front of `in`: its length with the final CRLF; 0 if it
+ * is not all there; -1 if malformed (bare CR or LF, control bytes), with *reason. An empty section
+ * is the two bytes CRLF. Looks at all of `in` each time: the caller bounds it. */
 ptrdiff_t chunked_trailers(weir_str in, const char **reason);
 
 enum { CHUNK_HEAD_MAX = 18 }; /* 16 hex digits and CRLF */

@@ -1,7 +1,8 @@
 /* date.c -- each form is a pattern in which a letter stands for what is there:
  *
- *   W weekday of three letters   L weekday in full   d two digits of a day   _ day padded with a blank
- *   M month   y year of two digits   Y year of four   h m s two digits each   Z "GMT"
+ *   W L  weekday of three letters, in full      d _  day of two digits, padded with a blank
+ *   M    month                                  y Y  year of two digits, of four
+ *   h m s  two digits each                      Z    "GMT"
  *
  * All else stands for itself. */
 #include "codec/date.h"

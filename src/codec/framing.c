@@ -104,7 +104,7 @@ int framing_request(const struct weir_head *req, struct framing *out, struct h1_
 
     *out = (struct framing){ .persistent = is_persistent(req) };
     if (req->method_id == METHOD_CONNECT && (says == SAYS_CHUNKED || length > 0)) {
-        fault->reason = "a body of CONNECT"; /* RFC 9110 9.3.6: it has none, and what follows is not ours */
+        fault->reason = "a body of CONNECT"; /* RFC 9110 9.3.6: what follows is the tunnel's */
         return WEIR_EBADLENGTH;
     }
     switch (says) {

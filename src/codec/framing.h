@@ -20,15 +20,16 @@ struct framing {
 };
 
 /* 0, or an error. A request never ends by close.
- * WEIR_EBADLENGTH: Content-Length that is repeated (also with equal values), malformed, listed or
- * overflowing; with Transfer-Encoding; Transfer-Encoding in HTTP/1.0; chunked not last, repeated, with
- * parameters; an empty element; a body of CONNECT.
- * WEIR_ECODING: another coding with chunked as the last (501). */
+ * - WEIR_EBADLENGTH: Content-Length that is repeated (also with equal values), malformed, listed or
+ *   overflowing; with Transfer-Encoding; Transfer-Encoding in HTTP/1.0; chunked not last, repeated,
+ *   with parameters; an empty element; a body of CONNECT.
+ * - WEIR_ECODING: another coding with chunked as the last (501). */
 int framing_request(const struct weir_head *req, struct framing *out, struct h1_fault *fault);
 
-/* 0 or WEIR_EUPLENGTH, for the same reasons, and for every coding but chunked. `method` is that of the
- * request: HEAD, 1xx, 204, 304 have no body whatever the fields say; 2xx to CONNECT too. Where such a
- * response has fields that tell of a body, the connection is not persistent: bytes may follow. */
+/* 0 or WEIR_EUPLENGTH, for the same reasons, and for every coding but chunked. `method` is that of
+ * the request: HEAD, 1xx, 204, 304 have no body whatever the fields say; 2xx to CONNECT too. Where
+ * such a response has fields that tell of a body, the connection is not persistent: bytes may
+ * follow. */
 int framing_response(const struct weir_head *res, enum method method, struct framing *out,
                      struct h1_fault *fault);
 

@@ -1,5 +1,5 @@
-/* h1_parse.c -- the second pass over a head. Every line is known to end with CRLF, so loops over bytes
- * need no bound: CR is neither a token nor a digit, and stops them. */
+/* h1_parse.c -- the second pass over a head. Every line is known to end with CRLF, so loops over
+ * bytes need no bound: CR is neither a token nor a digit, and stops them. */
 #include "codec/h1_parse.h"
 
 #include "codec/chars.h"
@@ -226,8 +226,8 @@ int h1_parse_request(weir_str text, size_t lines, const struct h1_limits *limits
     return settle_target(out, target, fault);
 }
 
-/* HTTP-version SP 3DIGIT [SP reason] CRLF (RFC 9112 4, where the second SP is not optional: too many
- * servers leave it away together with the reason). */
+/* HTTP-version SP 3DIGIT [SP reason] CRLF (RFC 9112 4, where the second SP is not optional: too
+ * many servers leave it away together with the reason). */
 static int parse_status_line(const char **at, const char *end, struct weir_head *out,
                              struct h1_fault *fault)
 {

@@ -1,16 +1,18 @@
 /* h1_parse.h -- a complete HTTP/1 head (RFC 9112 sections 2 to 5) becomes a struct weir_head.
  *
- * No I/O; memory only for the array of fields, from the head's arena. Slices point into `text`, which
- * has to live as long as the head. Strict: what is ambiguous is refused, whatever a lenient peer would
- * do, and nothing is repaired. The bytes went through h1_scan.h before: no control bytes are left in
- * them but HTAB and CRLF. */
+ * No I/O; memory only for the array of fields, from the head's arena. Slices point into `text`,
+ * which has to live as long as the head. Strict: what is ambiguous is refused, whatever a lenient
+ * peer would do, and nothing is repaired. The bytes went through h1_scan.h before: no control bytes
+ * are left in them but HTAB and CRLF. */
 #ifndef CODEC_H1_PARSE_H
 #define CODEC_H1_PARSE_H
 
 #include "codec/head.h"
 
 struct h1_limits {
-    size_t   max_head, max_field, max_target; /* bytes: whole head; one field line; request target */
+    size_t   max_head;   /* bytes of the whole head, start line and empty line included */
+    size_t   max_field;  /* bytes of a field line without its CRLF */
+    size_t   max_target; /* bytes of a request target */
     unsigned max_fields;
 };
 
@@ -19,14 +21,15 @@ struct h1_fault {
     const char *reason;
 };
 
-/* `text` ends with the empty line, `lines` is the number of CRLFs before it (h1_scan.h). The head must
- * be initialised with its arena; fields are added. `max_head` is the reader's affair.
+/* `text` ends with the empty line, `lines` is the number of CRLFs before it (h1_scan.h). The head
+ * must be initialised with its arena; fields are added. `max_head` is the reader's affair.
  *
  * Request: 0, or WEIR_EBADHEAD, _EBADTARGET, _EVERSION, _ETARGETSIZE, _EFIELDSIZE, _EFIELDCOUNT,
  * _EBADHOST, _ENOMEM.
- * - Version: 1.0; 1.1 to 1.9 count as 1.1; other well-formed ones EVERSION; malformed ones EBADHEAD.
- * - Sets method, method_id, target, authority. absolute-form is taken apart: target becomes its path
- *   and query ("*" for OPTIONS without both, RFC 9112 3.2.4), authority its host and port.
+ * - Version: 1.0; 1.1 to 1.9 count as 1.1; other well-formed ones EVERSION; malformed ones
+ *   EBADHEAD.
+ * - Sets method, method_id, target, authority. absolute-form is taken apart: target becomes its
+ *   path and query ("*" for OPTIONS without both, RFC 9112 3.2.4), authority its host and port.
  * - Host by RFC 9112 3.2: exactly one in HTTP/1.1, at most one in 1.0, and valid. The authority of
  *   absolute- and authority-form wins: it replaces Host's value, or adds Host in HTTP/1.0. */
 int h1_parse_request(weir_str text, size_t lines, const struct h1_limits *limits,

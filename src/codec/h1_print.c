@@ -1,8 +1,8 @@
 /* h1_print.c -- start line, fields, extras, empty line.
  *
- * A field that came from an HTTP/1 peer still stands in its text as `Name: value` CRLF, usually next to
- * its neighbour. Such runs are copied in one piece; after the filters of an ordinary request that is
- * one or two copies for the whole head. */
+ * A field that came from an HTTP/1 peer still stands in its text as `Name: value` CRLF, usually
+ * next to its neighbour. Such runs are copied in one piece; after the filters of an ordinary
+ * request that is one or two copies for the whole head. */
 #include "codec/h1_print.h"
 
 #include "codec/chars.h"

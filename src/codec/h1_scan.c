@@ -1,7 +1,8 @@
 /* h1_scan.c -- the driver and its classifiers.
  *
  * A classifier turns 32 bytes into a mask of those that are special: controls but HTAB, and DEL. In
- * a good head these are the CRLFs alone, so the driver visits one bit per line and skips the rest. */
+ * a good head these are the CRLFs alone, so the driver visits one bit per line and skips the
+ * rest. */
 #include "codec/h1_scan.h"
 
 #include "codec/chars.h"
@@ -28,8 +29,8 @@ static inline uint32_t classify_portable(const char *p)
     return classify_bytes(p, BLOCK);
 }
 
-/* The mask for what is left from `at` on; *base is the position its bit 0 stands for. A tail shorter
- * than a block is looked at as the end of a whole block, if there is one. */
+/* The mask for what is left from `at` on; *base is the position its bit 0 stands for. A tail
+ * shorter than a block is looked at as the end of a whole block, if there is one. */
 static inline __attribute__((always_inline)) uint32_t
 classify_at(classifier classify, const char *buf, size_t at, size_t len, size_t *base)
 {
@@ -56,8 +57,8 @@ static int refuse(struct h1_scan *s, size_t at, char c)
     return WEIR_EBADHEAD;
 }
 
-/* The special byte at `i`: 1 = the head ends behind it, 0 = a line does, < 0 = refused, 2 = its second
- * byte is not there yet. */
+/* The special byte at `i`: 1 = the head ends behind it, 0 = a line does, < 0 = refused, 2 = its
+ * second byte is not there yet. */
 static inline __attribute__((always_inline)) int line_end(struct h1_scan *s, const char *buf,
                                                           size_t len, size_t i)
 {

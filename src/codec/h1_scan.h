@@ -31,7 +31,8 @@ static inline void h1_scan_init(struct h1_scan *s)
  * caller, not here. */
 int h1_scan(struct h1_scan *s, const char *buf, size_t len);
 
-/* The same by one way of classifying, for tests and benchmarks. False if this machine has it not. */
+/* The same by one way of classifying, for tests and benchmarks. False if this machine has it
+ * not. */
 enum scan_kind { SCAN_PORTABLE, SCAN_SSE2, SCAN_AVX2, SCAN_KINDS };
 bool h1_scan_with(enum scan_kind kind, struct h1_scan *s, const char *buf, size_t len, int *rc);
 

@@ -1,7 +1,8 @@
 /* head.c -- the fields of a head: finding, adding, changing, removing.
  *
- * Fields are an array in the order of the message. A known name is asked for by its bit in `present`
- * first; only what is there is searched for. A change that fails leaves the head as it was. */
+ * Fields are an array in the order of the message. A known name is asked for by its bit in
+ * `present` first; only what is there is searched for. A change that fails leaves the head as it
+ * was. */
 #include "codec/head.h"
 
 #include "codec/chars.h"

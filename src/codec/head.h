@@ -1,8 +1,8 @@
 /* head.h -- a request or response head in memory: what <weir/head.h> hands out.
  *
- * Text is slices into an arena (or static strings); the head owns nothing. Fields keep order and spelling.
- * The names that a proxy cares about carry a number (enum field_id), and a bitmap tells at once which of
- * them are there, so that asking for an absent one costs a test. */
+ * Text is slices into an arena (or static strings); the head owns nothing. Fields keep order and
+ * spelling. The names that a proxy cares about carry a number (enum field_id), and a bitmap tells
+ * at once which of them are there, so that asking for an absent one costs a test. */
 #ifndef CODEC_HEAD_H
 #define CODEC_HEAD_H
 
@@ -92,13 +92,13 @@ struct weir_head {
     uint16_t      status;  /* 0: a request */
     uint8_t       minor;   /* version HTTP/1.minor as sent; 1 for HTTP/2 */
     uint8_t       method_id;
-    int           failed;  /* 0, or why a change could not be made: WEIR_EFIELD, _ENOMEM, _EBADTARGET */
+    int           failed;  /* 0, or why the phase fails: WEIR_EFIELD, _ENOMEM, _EBADTARGET */
     weir_str      method;  /* as sent */
     weir_str      target;  /* what goes upstream: origin-form, "*", or authority-form of CONNECT */
-    weir_str      authority; /* of absolute- or authority-form, else the value of Host; may be empty */
+    weir_str      authority; /* of absolute- or authority-form, else the value of Host; or empty */
     weir_str      reason;    /* of a response, may be empty */
-    weir_str      path;      /* canonical path of the target whose text is at `path_of`, once asked */
-    const char   *path_of;   /* for (weir_path_under); absent if it has none */
+    weir_str      path;      /* canonical, of the target whose text is at `path_of`; absent if it */
+    const char   *path_of;   /* has none (kept by weir_path_under) */
 };
 
 /* An empty head that takes its memory from `arena`, with room for `cap` fields (0: made when
@@ -141,8 +141,8 @@ void head_add_raw(struct weir_head *h, weir_str name, weir_str value, enum field
 int head_copy_end_to_end(struct weir_head *dst, const struct weir_head *src, struct arena *arena);
 
 /* May Connection name what it names? WEIR_EBADCONN for a malformed list, 10 names or more, or a
- * protected field: every name we know but those that belong to a hop, X-Forwarded-*, X-Real-IP. 0 if
- * it may. */
+ * protected field: every name we know but those that belong to a hop, X-Forwarded-*, X-Real-IP. 0
+ * if it may. */
 int head_check_connection(const struct weir_head *h, const char **reason);
 
 /* Does a comma-separated list field with this id hold `token` (RFC 9110 5.6.1; without case)? */

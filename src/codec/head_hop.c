@@ -1,8 +1,9 @@
 /* head_hop.c -- what Connection says, and the fields that end at this hop (RFC 9110 7.6.1).
  *
  * Connection may only take away what is meant for one hop. If a client could nominate Host,
- * Authorization or X-Forwarded-For, it could strip at the next proxy what an earlier one added. So all
- * names we know are protected but the few that belong to a hop; unknown names may be nominated. */
+ * Authorization or X-Forwarded-For, it could strip at the next proxy what an earlier one added. So
+ * all names we know are protected but the few that belong to a hop; unknown names may be
+ * nominated. */
 #include "codec/chars.h"
 #include "codec/head.h"
 

@@ -1,8 +1,8 @@
 /* path.c -- one form for every spelling of a path, so that what is matched is what goes upstream.
  *
- * `/%6cogin`, `//login` and `/x/../login` all reach `/login` at some origin. A filter that guards a path
- * has to see what the origin will see; so the path is rewritten before it is compared, and spellings
- * on which readers disagree are refused. */
+ * `/%6cogin`, `//login` and `/x/../login` all reach `/login` at some origin. A filter that guards a
+ * path has to see what the origin will see; so the path is rewritten before it is compared, and
+ * spellings on which readers disagree are refused. */
 #include "codec/chars.h"
 #include "codec/uri.h"
 
@@ -14,8 +14,8 @@ static weir_str path_of(weir_str target)
     return (weir_str){ target.ptr, query != NULL ? (size_t)(query - target.ptr) : target.len };
 }
 
-/* Escapes of a path in one spelling: written to `to`, which has room for `path`. Returns the length,
- * or 0 for one that is refused; *escaped_dot tells whether one stood for a dot. */
+/* Escapes of a path in one spelling: written to `to`, which has room for `path`. Returns the
+ * length, or 0 for one that is refused; *escaped_dot tells whether one stood for a dot. */
 static size_t unescape(weir_str path, char *to, bool *escaped_dot)
 {
     static const char hex[] = "0123456789ABCDEF";
@@ -51,8 +51,8 @@ static size_t unescape(weir_str path, char *to, bool *escaped_dot)
 
 enum segment { SEGMENT_PLAIN, SEGMENT_EMPTY, SEGMENT_DOT, SEGMENT_DOTDOT, SEGMENT_ODD };
 
-/* A parameter behind dots (`..;x`) is removed by some origins before they look for dot segments. Of a
- * text that was unescaped. */
+/* A parameter behind dots (`..;x`) is removed by some origins before they look for dot segments. Of
+ * a text that was unescaped. */
 static enum segment segment_of(const char *p, size_t len)
 {
     size_t dots = 0;
@@ -194,8 +194,8 @@ static int rewrite_target(struct weir_head *h, weir_str path)
     return 0;
 }
 
-/* Makes the path at first use, and again when the target has changed. A target without a path (`*`, of
- * CONNECT) has none, and is under nothing. */
+/* Makes the path at first use, and again when the target has changed. A target without a path (`*`,
+ * of CONNECT) has none, and is under nothing. */
 static weir_str canonical_path(struct weir_head *h)
 {
     bool same = true;

@@ -13,25 +13,25 @@ struct target {
     weir_str         path;      /* with query: `/a?b`; "*"; of absolute-form also `?b` or empty */
 };
 
-/* 0 or WEIR_EBADTARGET. Refuses bytes outside RFC 3986 (controls, blanks, `"<>\^`{|}`, non-ASCII), bad
- * percent escapes, a fragment, userinfo, an empty authority, another scheme, `http:host`, `http:/\h`.
- * asterisk-form only with OPTIONS, authority-form only (and always) with CONNECT, and then with a port
- * (RFC 9110 9.3.6). Raw `[` and `]` are let pass in path and query: browsers do not escape them, and no
- * two readers disagree about them. */
+/* 0 or WEIR_EBADTARGET. Refuses bytes outside RFC 3986 (controls, blanks, `"<>\^`{|}`, non-ASCII),
+ * bad percent escapes, a fragment, userinfo, an empty authority, another scheme, `http:host`,
+ * `http:/\h`. asterisk-form only with OPTIONS, authority-form only (and always) with CONNECT, and
+ * then with a port (RFC 9110 9.3.6). Raw `[` and `]` are let pass in path and query: browsers do
+ * not escape them, and no two readers disagree about them. */
 int target_parse(weir_str text, enum method method, struct target *out, struct h1_fault *fault);
 
-/* RFC 9110 7.2, RFC 3986 3.2.2: host [":" port]; reg-name, IPv4, or IPv6 in brackets; no userinfo; port
- * 0 to 65535 or empty. Percent escapes are refused although the grammar has them: no name that DNS
- * knows needs one, and what `%2f` in a host means depends on whom you ask. The empty text is not
- * valid here; a Host field may be empty. */
+/* RFC 9110 7.2, RFC 3986 3.2.2: host [":" port]; reg-name, IPv4, or IPv6 in brackets; no userinfo;
+ * port 0 to 65535 or empty. Percent escapes are refused although the grammar has them: no name that
+ * DNS knows needs one, and what `%2f` in a host means depends on whom you ask. The empty text is
+ * not valid here; a Host field may be empty. */
 bool authority_valid(weir_str text);
 
-/* Brings the path of `target` (query excluded) to one form in `arena`: unreserved characters unescaped,
- * other escapes in upper case, dot segments removed, double slashes merged. 0, with `*same` if nothing
- * had to change (then `*out` is a slice of `target`). WEIR_EBADTARGET for what two readers may
- * understand in two ways: an escaped slash, backslash or NUL, a backslash, a dot segment that has a
- * parameter (`/..;x/`) or stands in a path with escaped dots, a path that climbs above the root or does
- * not begin with a slash. WEIR_ENOMEM. */
+/* Brings the path of `target` (query excluded) to one form in `arena`: unreserved characters
+ * unescaped, other escapes in upper case, dot segments removed, double slashes merged. 0, with
+ * `*same` if nothing had to change (then `*out` is a slice of `target`). WEIR_EBADTARGET for what
+ * two readers may understand in two ways: an escaped slash, backslash or NUL, a backslash, a dot
+ * segment that has a parameter (`/..;x/`) or stands in a path with escaped dots, a path that climbs
+ * above the root or does not begin with a slash. WEIR_ENOMEM. */
 int path_canonical(weir_str target, struct arena *arena, weir_str *out, bool *same);
 
 /* Is the canonical path `path` (escapes decoded on the fly) `prefix` or below it, by segments?

@@ -1,5 +1,5 @@
-/* cases.h -- what the tests of the lower layers share: cmocka, and input in blocks of its exact size, so
- * that a sanitizer sees every read past its end. */
+/* cases.h -- what the tests of the lower layers share: cmocka, and input in blocks of its exact
+ * size, so that a sanitizer sees every read past its end. */
 #ifndef TESTS_UNIT_CASES_H
 #define TESTS_UNIT_CASES_H
 

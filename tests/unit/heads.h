@@ -1,4 +1,5 @@
-/* heads.h -- a text becomes a parsed head, as a connection would do it, for the tests of the codec. */
+/* heads.h -- a text becomes a parsed head, as a connection would do it, for the tests of the
+ * codec. */
 #ifndef TESTS_UNIT_HEADS_H
 #define TESTS_UNIT_HEADS_H
 
@@ -12,7 +13,8 @@ static const struct h1_limits usual_limits = {
 };
 
 /* Feeds the scanner in steps, each time with a buffer that ends where the input does. */
-static inline int feed_scan(weir_str text, enum feeding feeding, struct random *r, struct h1_scan *s)
+static inline int feed_scan(weir_str text, enum feeding feeding, struct random *r,
+                            struct h1_scan *s)
 {
     int rc = 0;
 

@@ -13,7 +13,8 @@ static const struct {
     { TEXT("5\r\nhello\r\n0\r\n\r\n"), CHUNKED_TRAILERS, "hello", "\r\n" },
     { TEXT("5\r\nhello\r\n6\r\n world\r\n0\r\nA: b\r\n\r\nGET"), CHUNKED_TRAILERS, "hello world",
       "A: b\r\n\r\nGET" },
-    { TEXT("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n"), CHUNKED_TRAILERS, "01234567890123456789", "" },
+    { TEXT("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n"), CHUNKED_TRAILERS,
+      "01234567890123456789", "" },
     { TEXT("2\r\n\r\n\r\n0\r\n\r\n"), CHUNKED_TRAILERS, "\r\n", "\r\n" }, /* data is any bytes */
     { TEXT("0000000000000001\r\nx\r\n0000000000000000\r\n\r\n"), CHUNKED_TRAILERS, "x", "\r\n" },
     { TEXT("00\r\n\r\n"), CHUNKED_TRAILERS, "", "\r\n" },
@@ -108,14 +109,17 @@ struct decoded {
 static void decode(weir_str text, enum feeding feeding, struct random *r, struct decoded *out)
 {
     struct chunked c;
-    size_t used = 0;
+    size_t used = 0, end = 0;
 
     *out = (struct decoded){ .rc = CHUNKED_MORE };
     chunked_init(&c);
-    for (size_t end = next_end(feeding, 0, text.len, r);; end = next_end(feeding, end, text.len, r)) {
-        char *copy = exact_copy((weir_str){ text.ptr + used, end - used });
-        weir_str in = { copy, end - used }, piece;
+    do {
+        char *copy;
+        weir_str in, piece;
 
+        end = next_end(feeding, end, text.len, r);
+        in = (weir_str){ text.ptr + used, end - used };
+        in.ptr = copy = exact_copy(in);
         do {
             out->rc = chunked_next(&c, &in, &piece);
             if (out->rc == CHUNKED_DATA) {
@@ -126,9 +130,7 @@ static void decode(weir_str text, enum feeding feeding, struct random *r, struct
         } while (out->rc == CHUNKED_DATA && in.len > 0);
         used = end - in.len;
         free(copy);
-        if (end == text.len || out->rc < 0)
-            break;
-    }
+    } while (end < text.len && out->rc >= 0);
     out->left = text.len - used;
     out->reason = c.reason;
     if (out->rc == -1 || out->rc == CHUNKED_TRAILERS) {

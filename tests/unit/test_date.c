@@ -1,4 +1,5 @@
-/* test_date.c -- the calendar, HTTP dates and log times, against libc and against what peers send. */
+/* test_date.c -- the calendar, HTTP dates and log times, against libc and against what peers
+ * send. */
 #include "cases.h"
 
 #include <time.h>
@@ -112,7 +113,8 @@ static void refused_forms(void **state)
     }
 }
 
-/* Every cut-off and every changed byte of a good date: refused, or another date, never a read too far. */
+/* Every cut-off and every changed byte of a good date: refused, or another date, never a read too
+ * far. */
 static void damaged_dates(void **state)
 {
     static const char good[] = "Sunday, 06-Nov-94 08:49:37 GMT";

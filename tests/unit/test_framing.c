@@ -6,6 +6,9 @@
 #define CL "Content-Length: "
 #define TE "Transfer-Encoding: "
 
+#define OK_11 "HTTP/1.1 200 OK"
+#define OK_10 "HTTP/1.0 200 OK"
+
 struct row {
     const char *in; /* lines behind the start line */
     int want;
@@ -155,35 +158,35 @@ static const struct {
     bool persistent;
     const char *stated;
 } responses[] = {
-    { "HTTP/1.1 200 OK", METHOD_GET, "", 0, BODY_CLOSE, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, "Connection: keep-alive\r\n", 0, BODY_CLOSE, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, CL "5\r\n", 0, BODY_LENGTH, 5, true, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, CL "5\r\nConnection: close\r\n", 0, BODY_LENGTH, 5, false, NULL },
-    { "HTTP/1.0 200 OK", METHOD_GET, CL "5\r\n", 0, BODY_LENGTH, 5, false, NULL },
-    { "HTTP/1.0 200 OK", METHOD_GET, CL "5\r\nConnection: keep-alive\r\n", 0, BODY_LENGTH, 5, true, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, TE "chunked\r\n", 0, BODY_CHUNKED, 0, true, NULL },
+    { OK_11, METHOD_GET, "", 0, BODY_CLOSE, 0, false, NULL },
+    { OK_11, METHOD_GET, "Connection: keep-alive\r\n", 0, BODY_CLOSE, 0, false, NULL },
+    { OK_11, METHOD_GET, CL "5\r\n", 0, BODY_LENGTH, 5, true, NULL },
+    { OK_11, METHOD_GET, CL "5\r\nConnection: close\r\n", 0, BODY_LENGTH, 5, false, NULL },
+    { OK_10, METHOD_GET, CL "5\r\n", 0, BODY_LENGTH, 5, false, NULL },
+    { OK_10, METHOD_GET, CL "5\r\nConnection: keep-alive\r\n", 0, BODY_LENGTH, 5, true, NULL },
+    { OK_11, METHOD_GET, TE "chunked\r\n", 0, BODY_CHUNKED, 0, true, NULL },
     { "HTTP/1.1 500 x", METHOD_POST, TE "Chunked\r\n", 0, BODY_CHUNKED, 0, true, NULL },
     { "HTTP/1.1 205 x", METHOD_POST, CL "0\r\n", 0, BODY_LENGTH, 0, true, NULL },
-    { "HTTP/1.1 200 OK", METHOD_OTHER, CL "5\r\n", 0, BODY_LENGTH, 5, true, NULL },
+    { OK_11, METHOD_OTHER, CL "5\r\n", 0, BODY_LENGTH, 5, true, NULL },
     /* ambiguous: refused */
-    { "HTTP/1.1 200 OK", METHOD_GET, CL "5\r\n" TE "chunked\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, CL "5\r\n" CL "5\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, CL "5, 5\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, CL "-1\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, CL "\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, CL "9223372036854775808\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.0 200 OK", METHOD_GET, TE "chunked\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, TE "gzip\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, TE "identity\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, TE "gzip, chunked\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, TE "chunked, chunked\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_GET, TE "\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, CL "5\r\n" TE "chunked\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, CL "5\r\n" CL "5\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, CL "5, 5\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, CL "-1\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, CL "\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, CL "9223372036854775808\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_10, METHOD_GET, TE "chunked\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, TE "gzip\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, TE "identity\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, TE "gzip, chunked\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, TE "chunked, chunked\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
+    { OK_11, METHOD_GET, TE "\r\n", WEIR_EUPLENGTH, 0, 0, false, NULL },
     /* without a body, whatever the fields say */
-    { "HTTP/1.1 200 OK", METHOD_HEAD, "", 0, BODY_NONE, 0, true, NULL },
-    { "HTTP/1.1 200 OK", METHOD_HEAD, CL "5\r\n", 0, BODY_NONE, 0, true, "5" },
-    { "HTTP/1.1 200 OK", METHOD_HEAD, TE "chunked\r\n", 0, BODY_NONE, 0, true, NULL },
-    { "HTTP/1.1 200 OK", METHOD_HEAD, CL "x\r\n", 0, BODY_NONE, 0, false, NULL },
-    { "HTTP/1.1 200 OK", METHOD_HEAD, CL "5\r\n" TE "chunked\r\n", 0, BODY_NONE, 0, false, NULL },
+    { OK_11, METHOD_HEAD, "", 0, BODY_NONE, 0, true, NULL },
+    { OK_11, METHOD_HEAD, CL "5\r\n", 0, BODY_NONE, 0, true, "5" },
+    { OK_11, METHOD_HEAD, TE "chunked\r\n", 0, BODY_NONE, 0, true, NULL },
+    { OK_11, METHOD_HEAD, CL "x\r\n", 0, BODY_NONE, 0, false, NULL },
+    { OK_11, METHOD_HEAD, CL "5\r\n" TE "chunked\r\n", 0, BODY_NONE, 0, false, NULL },
     { "HTTP/1.1 304 x", METHOD_GET, CL "5\r\n", 0, BODY_NONE, 0, true, "5" },
     { "HTTP/1.1 304 x", METHOD_GET, CL "5\r\n" CL "6\r\n", 0, BODY_NONE, 0, false, NULL },
     { "HTTP/1.1 304 x", METHOD_GET, TE "gzip, chunked\r\n", 0, BODY_NONE, 0, false, NULL },

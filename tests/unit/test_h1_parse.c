@@ -5,6 +5,10 @@
 #define H "Host: a\r\n"
 #define GET "GET /" V H
 
+#define BLANKS     "two blanks in a row in the request line"
+#define NO_VERSION "a request line without an HTTP version"
+#define NO_HOST    "a Host that is no host and port"
+
 static const struct {
     weir_str in;
     int want;
@@ -12,17 +16,17 @@ static const struct {
 } requests[] = {
     { TEXT(GET "\r\n"), 0, NULL },
     /* the request line */
-    { TEXT("GET  /" V H "\r\n"), WEIR_EBADHEAD, "two blanks in a row in the request line" },
-    { TEXT("GET /  HTTP/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, "two blanks in a row in the request line" },
+    { TEXT("GET  /" V H "\r\n"), WEIR_EBADHEAD, BLANKS },
+    { TEXT("GET /  HTTP/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, BLANKS },
     { TEXT("GET\t/" V H "\r\n"), WEIR_EBADHEAD, "a method that is no token" },
-    { TEXT("GET /\tHTTP/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, "a request line without an HTTP version" },
+    { TEXT("GET /\tHTTP/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, NO_VERSION },
     { TEXT("GET / HTTP/1.1 \r\n" H "\r\n"), WEIR_EBADHEAD, "a malformed HTTP version" },
     { TEXT("GET / HTTP/1.1\t\r\n" H "\r\n"), WEIR_EBADHEAD, NULL },
     { TEXT("G(T /" V H "\r\n"), WEIR_EBADHEAD, "a method that is no token" },
     { TEXT("G\xc3\x89T /" V H "\r\n"), WEIR_EBADHEAD, "a method that is no token" },
     { TEXT("GET\r\n" H "\r\n"), WEIR_EBADHEAD, "a request line without a target" },
-    { TEXT("GET \r\n" H "\r\n"), WEIR_EBADHEAD, "a request line without an HTTP version" },
-    { TEXT("GET /\r\n" H "\r\n"), WEIR_EBADHEAD, "a request line without an HTTP version" },
+    { TEXT("GET \r\n" H "\r\n"), WEIR_EBADHEAD, NO_VERSION },
+    { TEXT("GET /\r\n" H "\r\n"), WEIR_EBADHEAD, NO_VERSION },
     { TEXT("GET HTTP/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, NULL },
     { TEXT("GET  HTTP/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, NULL },
     { TEXT("GET / http/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, "a malformed HTTP version" },
@@ -36,7 +40,7 @@ static const struct {
     { TEXT("GET / HTTP/-1.1\r\n" H "\r\n"), WEIR_EBADHEAD, "a malformed HTTP version" },
     { TEXT("GET / HTTPS/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, "a malformed HTTP version" },
     { TEXT("GET / ICY/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, "a malformed HTTP version" },
-    { TEXT("GET /HTTP/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, "a request line without an HTTP version" },
+    { TEXT("GET /HTTP/1.1\r\n" H "\r\n"), WEIR_EBADHEAD, NO_VERSION },
     { TEXT("GET / HTTP/2.0\r\n" H "\r\n"), WEIR_EVERSION, NULL },
     { TEXT("GET / HTTP/0.9\r\n" H "\r\n"), WEIR_EVERSION, NULL },
     { TEXT("GET / HTTP/3.0\r\n\r\n"), WEIR_EVERSION, NULL },
@@ -63,8 +67,8 @@ static const struct {
     { TEXT(GET "hOST: b\r\n\r\n"), WEIR_EBADHOST, "more than one Host field" },
     { TEXT("GET / HTTP/1.0\r\n" H "Host: b\r\n\r\n"), WEIR_EBADHOST, "more than one Host field" },
     { TEXT("GET http://b/" V H "Host: b\r\n\r\n"), WEIR_EBADHOST, "more than one Host field" },
-    { TEXT("GET http://b/" V "Host: a b\r\n\r\n"), WEIR_EBADHOST, "a Host that is no host and port" },
-    { TEXT("GET /" V "Host: a, b\r\n\r\n"), WEIR_EBADHOST, "a Host that is no host and port" },
+    { TEXT("GET http://b/" V "Host: a b\r\n\r\n"), WEIR_EBADHOST, NO_HOST },
+    { TEXT("GET /" V "Host: a, b\r\n\r\n"), WEIR_EBADHOST, NO_HOST },
     { TEXT("GET /" V "Host: a/b\r\n\r\n"), WEIR_EBADHOST, NULL },
     { TEXT("GET /" V "Host: u@a\r\n\r\n"), WEIR_EBADHOST, NULL },
     { TEXT("GET /" V "Host: a:b\r\n\r\n"), WEIR_EBADHOST, NULL },
@@ -109,7 +113,8 @@ static void requests_are_refused_or_not(void **state)
 
             parse_head(&h, requests[i].in, false, &usual_limits, (enum feeding)feeding);
             if (h.rc != requests[i].want)
-                fail_case(requests[i].in, "gave %d (%s)", h.rc, h.fault.reason ? h.fault.reason : "");
+                fail_case(requests[i].in, "gave %d (%s)", h.rc,
+                          h.fault.reason ? h.fault.reason : "");
             if (h.rc < 0)
                 assert_non_null(h.fault.reason);
             if (requests[i].reason != NULL &&

@@ -140,7 +140,8 @@ static void filters_cannot_break_framing(void **state)
 /* Changed, added and removed fields break up the runs that are copied in one piece. */
 static void changed_heads(void **state)
 {
-    static const char in[] = "GET /old HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC:3\r\nD: 4\r\nE: 5\r\n\r\n";
+    static const char in[] = "GET /old HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC:3\r\nD: 4\r\n"
+                             "E: 5\r\n\r\n";
     struct heap_head h;
 
     (void)state;
@@ -187,7 +188,8 @@ static void reasons(void **state)
 /* Random heads: fields of this and that, edited at random; what is printed parses to the same. */
 static void what_is_printed_parses_again(void **state)
 {
-    static const char *const names[] = { "Accept", "x-a", "Cookie", "Via", "X-LONGER-NAME", "ETag" };
+    static const char *const names[] = { "Accept", "x-a",           "Cookie",
+                                         "Via",    "X-LONGER-NAME", "ETag" };
     struct random r;
 
     (void)state;

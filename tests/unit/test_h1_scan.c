@@ -1,6 +1,10 @@
 /* test_h1_scan.c -- the end of a head, in every feeding and by every way of classifying. */
 #include "heads.h"
 
+#define CONTROL "a control byte in the head"
+#define TLS     "a TLS handshake where HTTP was expected"
+#define FIRST   "a head that begins with a byte that no name begins with"
+
 static const struct {
     weir_str in;
     int want;     /* 1: a head that ends where `left` bytes are left; 0: more is needed */
@@ -27,18 +31,18 @@ static const struct {
     { TEXT("GET / HTTP/1.1\r\n\r\r\n"), WEIR_EBADHEAD, 0, 0, "a CR that no LF follows" },
     { TEXT("GET / HTTP/1.1\r\nA: b\0c\r\n\r\n"), WEIR_EBADHEAD, 0, 0, "a NUL byte in the head" },
     { TEXT("GET /\0 HTTP/1.1\r\n\r\n"), WEIR_EBADHEAD, 0, 0, "a NUL byte in the head" },
-    { TEXT("GET / HTTP/1.1\r\nA: \x01\r\n\r\n"), WEIR_EBADHEAD, 0, 0, "a control byte in the head" },
-    { TEXT("GET / HTTP/1.1\r\nA: \x7f\r\n\r\n"), WEIR_EBADHEAD, 0, 0, "a control byte in the head" },
-    { TEXT("GET / HTTP/1.1\r\nA: \x0b\r\n\r\n"), WEIR_EBADHEAD, 0, 0, "a control byte in the head" },
-    { TEXT("GET / HTTP/1.1\r\nA: \x1b[2J\r\n\r\n"), WEIR_EBADHEAD, 0, 0, "a control byte in the head" },
+    { TEXT("GET / HTTP/1.1\r\nA: \x01\r\n\r\n"), WEIR_EBADHEAD, 0, 0, CONTROL },
+    { TEXT("GET / HTTP/1.1\r\nA: \x7f\r\n\r\n"), WEIR_EBADHEAD, 0, 0, CONTROL },
+    { TEXT("GET / HTTP/1.1\r\nA: \x0b\r\n\r\n"), WEIR_EBADHEAD, 0, 0, CONTROL },
+    { TEXT("GET / HTTP/1.1\r\nA: \x1b[2J\r\n\r\n"), WEIR_EBADHEAD, 0, 0, CONTROL },
     { TEXT("\r\n"), WEIR_EBADHEAD, 0, 0, "an empty line where a head was expected" },
     { TEXT("\n"), WEIR_EBADHEAD, 0, 0, "an empty line where a head was expected" },
     { TEXT(" GET / HTTP/1.1\r\n\r\n"), WEIR_EBADHEAD, 0, 0, "a blank at the start of a head" },
     { TEXT("\tGET / HTTP/1.1\r\n\r\n"), WEIR_EBADHEAD, 0, 0, "a blank at the start of a head" },
-    { TEXT("\x16\x03\x01\x02\x00\x01"), WEIR_EBADHEAD, 0, 0, "a TLS handshake where HTTP was expected" },
-    { TEXT("\0"), WEIR_EBADHEAD, 0, 0, "a head that begins with a byte that no name begins with" },
-    { TEXT(":"), WEIR_EBADHEAD, 0, 0, "a head that begins with a byte that no name begins with" },
-    { TEXT("\xff"), WEIR_EBADHEAD, 0, 0, "a head that begins with a byte that no name begins with" },
+    { TEXT("\x16\x03\x01\x02\x00\x01"), WEIR_EBADHEAD, 0, 0, TLS },
+    { TEXT("\0"), WEIR_EBADHEAD, 0, 0, FIRST },
+    { TEXT(":"), WEIR_EBADHEAD, 0, 0, FIRST },
+    { TEXT("\xff"), WEIR_EBADHEAD, 0, 0, FIRST },
 };
 
 static void heads_end_where_they_end(void **state)

@@ -47,7 +47,8 @@ static void known_names(void **state)
         enum field_id want;
     } others[] = {
         { "", FIELD_OTHER },          { "H", FIELD_OTHER },         { "Hos", FIELD_OTHER },
-        { "Hosts", FIELD_OTHER },     { "Hxxt", FIELD_OTHER },      { "X-Forwarded-Foo", FIELD_OTHER },
+        { "Hosts", FIELD_OTHER },     { "Hxxt", FIELD_OTHER },
+        { "X-Forwarded-Foo", FIELD_OTHER },
         { "Content_Length", FIELD_OTHER }, { "Content-Length ", FIELD_OTHER },
         { "\x48o\x13t", FIELD_OTHER }, { "Transfer\rEncoding", FIELD_OTHER },
         { "HTTP\x12-Settings", FIELD_OTHER },
@@ -63,7 +64,9 @@ static void known_names(void **state)
                 char c = name.ptr[i];
                 bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
 
-                text[i] = !letter || shift == 0 ? c : shift == 1 ? (char)(c & ~0x20) : (char)(c | 0x20);
+                text[i] = !letter || shift == 0 ? c
+                          : shift == 1          ? (char)(c & ~0x20)
+                                                : (char)(c | 0x20);
             }
             if (field_id_of((weir_str){ text, name.len }) != (enum field_id)id)
                 fail_msg("%s is not found", name.ptr);
@@ -119,7 +122,8 @@ static void classes_of_bytes(void **state)
         char byte = (char)c;
 
         assert_int_equal(is_token((weir_str){ &byte, 1 }), token);
-        assert_int_equal(is_field_value((weir_str){ &byte, 1 }), c == '\t' || (c >= 32 && c != 127));
+        assert_int_equal(is_field_value((weir_str){ &byte, 1 }),
+                         c == '\t' || (c >= 32 && c != 127));
         assert_int_equal(char_is(byte, CHAR_HOST), host);
         assert_int_equal(char_is(byte, CHAR_TARGET),
                          host || (c != 0 && strchr(":@/?[]", c) != NULL));
@@ -203,7 +207,8 @@ static void bad_changes_mark_the_head(void **state)
         { TEXT("A"), TEXT("b\r\nC: d") }, { TEXT("A"), TEXT("b\n") },   { TEXT("A"), TEXT("b\rc") },
         { TEXT("A"), TEXT("b\0c") },      { TEXT("A"), TEXT("\x7f") },  { TEXT("A"), TEXT("\x01") },
         { TEXT("A:"), TEXT("b") },        { TEXT("A "), TEXT("b") },    { TEXT(" A"), TEXT("b") },
-        { TEXT(""), TEXT("b") },          { TEXT("A\r\nB"), TEXT("") }, { TEXT("\xc3\xa9"), TEXT("b") },
+        { TEXT(""), TEXT("b") },          { TEXT("A\r\nB"), TEXT("") },
+        { TEXT("\xc3\xa9"), TEXT("b") },
         { { NULL, 0 }, TEXT("b") },       { TEXT("Host\n"), TEXT("b") },
     };
 

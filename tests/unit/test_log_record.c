@@ -1,4 +1,5 @@
-/* test_log_record.c -- no peer writes a log line of its own, and no line is longer than its buffer. */
+/* test_log_record.c -- no peer writes a log line of its own, and no line is longer than its
+ * buffer. */
 #include "cases.h"
 
 #include "base/log_record.h"
@@ -87,8 +88,8 @@ static void long_values_are_cut(void **state)
     assert_str(log_end(&r), want);
 }
 
-/* In a buffer of every size: a whole object with the first fields, and nothing behind the first that
- * did not fit, even if it would. */
+/* In a buffer of every size: a whole object with the first fields, and nothing behind the first
+ * that did not fit, even if it would. */
 static void full_records_end_with_a_whole_field(void **state)
 {
     static const char *const wants[] = {
