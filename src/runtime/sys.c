@@ -93,6 +93,16 @@ WRAPPER int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
     return rc == -EINTR ? -EINPROGRESS : rc;
 }
 
+WRAPPER int sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    return (int)ONCE(bind, bind(fd, addr, len));
+}
+
+WRAPPER int sys_listen(int fd, int backlog)
+{
+    return (int)ONCE(listen, listen(fd, backlog));
+}
+
 WRAPPER int sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len)
 {
     return (int)RETRY(accept,

@@ -18,6 +18,8 @@ ssize_t sys_read(int fd, void *buf, size_t len);
 ssize_t sys_write(int fd, const void *buf, size_t len);
 int     sys_socket(int domain, int type, int protocol); /* CLOEXEC and NONBLOCK are added */
 int     sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
+int     sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int     sys_listen(int fd, int backlog);
 int     sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len); /* CLOEXEC, NONBLOCK */
 int     sys_close(int fd);
 int     sys_shutdown(int fd, int how);
@@ -29,7 +31,7 @@ int     sys_epoll_wait(int epoll, struct epoll_event *events, int max, int timeo
 int     sys_eventfd(void); /* CLOEXEC, NONBLOCK, from 0 */
 
 #define SYS_CALLS(X) \
-    X(recv) X(send) X(writev) X(read) X(write) X(socket) X(connect) X(accept) X(close) X(shutdown) \
+    X(recv) X(send) X(writev) X(read) X(write) X(socket) X(connect) X(bind) X(listen) X(accept) X(close) X(shutdown) \
     X(setsockopt) X(getsockopt) X(epoll_create) X(epoll_ctl) X(epoll_wait) X(eventfd)
 
 enum sys_call {
