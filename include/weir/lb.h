@@ -22,8 +22,9 @@ struct weir_lb_config {
     enum weir_policy policy;
 };
 
-/* Makes a load balancer. The server owns it; everything is copied. Never NULL: a bad address is reported by
- * weir_server_run, as is a full `backends` array without its NULL (use weir_lb_add). Before weir_server_run only. */
+/* Makes a load balancer. The server owns it; everything is copied. A bad address is reported by
+ * weir_server_run, as is a full `backends` array without its NULL (use weir_lb_add). NULL only without
+ * memory: that is reported too, and weir_lb_add takes it. Before weir_server_run only. */
 struct weir_lb *weir_lb_new(struct weir_server *sv, const struct weir_lb_config *config);
 
 /* One backend more, as in `backends`. Before weir_server_run only. */

@@ -89,12 +89,11 @@ static int start_backends(struct weir_server *sv)
 
 static int prepare_fronts(struct weir_server *sv)
 {
-    uint64_t descriptors = raise_descriptors();
     bool log = strcmp(sv->cmdline.settings.process.access_log, "off") != 0;
 
     for (struct front *f = sv->fronts; f != NULL; f = f->next) {
         f->service.access_log = log;
-        TRY(front_prepare(f, rt_workers(), descriptors));
+        TRY(front_prepare(f, rt_workers(), sv->descriptors));
     }
     return 0;
 }
@@ -194,6 +193,7 @@ static int serve(struct weir_server *sv)
     int rc;
 
     woken = &sv->events;
+    sv->descriptors = raise_descriptors();
     if (!sv->keep_signals)
         TRY(events_take_signals(&sv->events));
     TRY(open_log(sv));

@@ -187,24 +187,25 @@ void weir_server_add(struct weir_server *sv, const struct weir_service *service)
 struct weir_lb *weir_lb_new(struct weir_server *sv, const struct weir_lb_config *config)
 {
     struct server_lb *owned;
-    struct weir_lb *lb = lb_new(config);
 
     ensure(sv->magic == SERVER_MAGIC);
-    if (lb == NULL || sv == &no_server)
-        return lb;
+    if (sv == &no_server)
+        return NULL;
     owned = arena_alloc(&sv->arena, sizeof(*owned));
-    if (owned == NULL) {
+    if (owned != NULL)
+        *owned = (struct server_lb){ .next = sv->lbs, .lb = lb_new(config) };
+    if (owned == NULL || owned->lb == NULL) {
         server_fail(sv, EXIT_FAILED, "weir_lb_new: out of memory");
-        return lb;
+        return NULL;
     }
-    *owned = (struct server_lb){ .next = sv->lbs, .lb = lb };
     sv->lbs = owned;
-    if (lb_error(lb) != NULL)
-        server_fail(sv, EXIT_FAILED, "%s", lb_error(lb));
-    return lb;
+    if (lb_error(owned->lb) != NULL)
+        server_fail(sv, EXIT_FAILED, "%s", lb_error(owned->lb));
+    return owned->lb;
 }
 
 void weir_lb_add(struct weir_lb *lb, const char *addr)
 {
-    lb_add(lb, addr);
+    if (lb != NULL)
+        lb_add(lb, addr);
 }
