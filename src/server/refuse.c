@@ -38,7 +38,8 @@ void refuse_client(const struct front *f, int fd, const struct addr *client)
 
     len = snprintf(head, sizeof(head),
                    "HTTP/1.1 503 Service Unavailable\r\nDate: " WEIR_FMT "\r\n%s%.200s%s"
-                   "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                   "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: "
+                   "close\r\n\r\n%s",
                    WEIR_ARG(date), name.len > 0 ? "Server: " : "", name.len > 0 ? name.ptr : "",
                    name.len > 0 ? "\r\n" : "", sizeof(body) - 1, body);
     log_refusal(client);

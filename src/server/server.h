@@ -30,7 +30,8 @@ struct weir_server {
     log_callback *log_to;
     void *log_arg;
     bool keep_signals;
-    int failed; /* exit code of the first error; 0: none */
+    uint64_t descriptors; /* that the process may have */
+    int failed;           /* exit code of the first error; 0: none */
     char error[CMDLINE_ERROR];
 };
 
