@@ -199,7 +199,7 @@ struct weir_lb *weir_lb_new(struct weir_server *sv, const struct weir_lb_config 
         return NULL;
     }
     sv->lbs = owned;
-    if (lb_error(owned->lb) != NULL)
+    if (config->backends[0] != NULL && lb_error(owned->lb) != NULL) /* else weir_lb_add follows */
         server_fail(sv, EXIT_FAILED, "%s", lb_error(owned->lb));
     return owned->lb;
 }
