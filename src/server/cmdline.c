@@ -110,7 +110,7 @@ static void set(struct reader *r, const struct known *k, const char *value)
         why = option_set(k->row, &r->c->settings, value);
     }
     if (why != NULL && value != NULL)
-        complain(r, "%s%s: \"%.200s\": %s", k->name != NULL ? "--" : "",
+        complain(r, "%s%s: \"%.300s\": %s", k->name != NULL ? "--" : "",
                  k->name != NULL ? k->name : k->value, value, why);
     else if (why != NULL)
         complain(r, "--%s: %s", k->name, why);
