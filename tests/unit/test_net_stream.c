@@ -3,6 +3,7 @@
 #include "workers.h"
 
 #include "runtime/co.h"
+#include "runtime/sys.h"
 
 #define SHORT_WAIT (50 * WEIR_MS)
 
@@ -216,6 +217,48 @@ static void a_reader_that_stalls(void **state)
     over_both(stalled_reader_strand);
 }
 
+/* Calls: what need not wait is one system call (counted in a build with WEIR_COUNT) */
+
+static uint64_t calls_so_far(void)
+{
+    struct sys_counts counts;
+    uint64_t n = 0;
+
+    sys_counts(&counts);
+    for (size_t i = 0; i < CALL_COUNT; i++)
+        n += counts.calls[i];
+    return n;
+}
+
+static void calls_strand(struct stream *st, int fd)
+{
+    struct pace pace = no_hurry();
+    struct iovec iov[] = { { "", 0 }, { "ab", 2 }, { "", 0 }, { "cd", 2 } };
+    char bytes[64];
+    uint64_t before;
+
+    ensure(send(fd, "hello", 5, 0) == 5);
+    ensure(stream_wait_readable(st, &pace) == 0);
+    before = calls_so_far();
+    ensure(stream_read(st, bytes, sizeof bytes, &pace) == 5);
+    ensure(!stream_readable(st)); /* it was short: no second call tells that */
+    ensure(!stream_gone(st));
+    ensure(calls_so_far() == before + 1);
+    ensure(write_text(st, "hello", &pace) == 0);
+    ensure(calls_so_far() == before + 2);
+    ensure(stream_write(st, iov, ARRAY_LEN(iov), &pace) == 0);
+    ensure(calls_so_far() == before + 3);
+    close(fd);
+}
+
+static void calls(void **state)
+{
+    (void)state;
+    if (calls_so_far() == 0)
+        skip();
+    over_tcp(calls_strand);
+}
+
 /* Ends */
 
 /* Data and FIN in one event: a short read must not hide the end (RUNTIME.md B1). */
@@ -371,6 +414,7 @@ int main(void)
         cmocka_unit_test(the_rate_ends_a_wait),
         cmocka_unit_test(a_limit_in_the_past_looks_once),
         cmocka_unit_test(a_reader_that_stalls),
+        cmocka_unit_test(calls),
         cmocka_unit_test(data_with_its_end),
         cmocka_unit_test(a_half_closed_peer),
         cmocka_unit_test(a_reset),
