@@ -63,18 +63,25 @@ static void ended_strand(void *arg)
     close(fd[1]);
 }
 
-/* A client that never stops. */
+/* A client that never stops: ended by the bound of bytes, far below what fits into LINGER_TIME. */
 static void endless_strand(void *arg)
 {
     static const char body[100000];
+    enum { KERNEL = 16 << 20 }; /* more than both its buffers hold */
+    size_t sent = 0;
+    ssize_t n;
     int fd[2];
 
     (void)arg;
     tcp_pair(fd);
     ensure(fcntl(fd[1], F_SETFL, O_NONBLOCK) == 0);
     linger(fd[0]);
-    AWAIT(send(fd[1], body, sizeof body, MSG_NOSIGNAL) < 0 &&
-          (errno == ECONNRESET || errno == EPIPE));
+    AWAIT((n = send(fd[1], body, sizeof body, MSG_NOSIGNAL)) < 0 && errno != EAGAIN)
+    {
+        sent += n > 0 ? (size_t)n : 0;
+        ensure(sent < LINGER_BYTES + KERNEL);
+    }
+    ensure(errno == ECONNRESET || errno == EPIPE);
     AWAIT(is_closed(fd[0]));
     close(fd[1]);
 }

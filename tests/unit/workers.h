@@ -95,18 +95,18 @@ static inline void on_workers(unsigned n, void (*fn)(void *), void *arg)
     workers_stop();
 }
 
-/* Lets a strand wait for what another thread or the kernel does: while (!x) await(&until). */
-static inline void await_again(int64_t *until)
+/* A strand waits for what another thread or the kernel does: AWAIT(x) alone, or with a statement behind
+ * that is done before each further look. */
+static inline bool await_again(int64_t *until)
 {
     if (*until == 0)
         *until = clock_now() + PATIENCE * WEIR_SEC;
     ensure(clock_now() < *until);
     co_sleep(deadline_in(rt_now(), WEIR_MS, 0));
+    return true;
 }
 
-#define AWAIT(condition) \
-    for (int64_t until_ = 0; !(condition);) \
-    await_again(&until_)
+#define AWAIT(condition) for (int64_t until_ = 0; !(condition) && await_again(&until_);)
 
 /* Two ends of a connection: blocking descriptors. */
 static inline void unix_pair(int fd[2])
