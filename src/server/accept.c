@@ -44,16 +44,23 @@ static uint64_t low_water(const struct service *svc)
     return svc->max_connections - MAX(svc->max_connections / 64, 1);
 }
 
-static void log_full(struct front *f)
+/* At most one line a second about the same trouble: at its bound a busy server pauses often. */
+static bool may_log(int64_t *last)
 {
     int64_t now = clock_now();
 
-    if (f->full_logged != 0 && now - f->full_logged < WEIR_SEC)
-        return;
-    f->full_logged = now;
-    log_message("warning", "%s: %llu connections are open (max_connections), new ones wait",
-                f->service.proxy->name != NULL ? f->service.proxy->name : "service",
-                (unsigned long long)f->service.max_connections);
+    if (*last != 0 && now - *last < WEIR_SEC)
+        return false;
+    *last = now;
+    return true;
+}
+
+static void log_full(struct front *f)
+{
+    if (may_log(&f->full_logged))
+        log_message("warning", "%s: %llu connections are open (max_connections), new ones wait",
+                    f->service.proxy->name != NULL ? f->service.proxy->name : "service",
+                    (unsigned long long)f->service.max_connections);
 }
 
 static void set_full(struct front *f, bool full)
@@ -69,17 +76,22 @@ static void set_full(struct front *f, bool full)
     pthread_mutex_unlock(&acceptor.lock);
 }
 
-static void starve(struct gate *g, int err)
+static void log_starved(struct gate *g, int err)
 {
     char text[ADDR_TEXT];
 
-    if (!atomic_exchange(&g->starved, true)) {
-        addr_print(&g->addr, text);
+    addr_print(&g->addr, text);
+    if (may_log(&g->starved_logged))
         log_message("error", "cannot accept on %s: %s; trying again every 100 ms", text,
                     strerrordesc_np(-err));
-    }
+}
+
+static void starve(struct gate *g, int err)
+{
     pthread_mutex_lock(&acceptor.lock);
     if (!(g->paused & PAUSE_STARVED)) {
+        if (!atomic_exchange(&g->starved, true))
+            log_starved(g, err);
         pause_gate(g, PAUSE_STARVED);
         atomic_fetch_add(&acceptor.starved, 1);
     }

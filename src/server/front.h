@@ -32,6 +32,7 @@ struct gate {
     struct listener_slot *slot;
     unsigned paused;     /* PAUSE_*; under acceptor.lock */
     atomic_bool starved; /* no descriptor was left for its last accept */
+    int64_t starved_logged;
 };
 
 struct front {
