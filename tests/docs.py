@@ -7,7 +7,8 @@ import sys
 
 FOLDERS = ('src/', 'include/', 'tests/', 'docs/', 'bench/', 'fuzz/', 'gateway/', 'examples/')
 LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
-PATH = re.compile(r'`((?:%s)[\w./-]*)`' % '|'.join(FOLDERS))
+# A source file or a folder; what has neither extension nor slash is a program that a build made.
+PATH = re.compile(r'`((?:%s)(?:[\w./-]*/|[\w./-]*\.\w+)?)`' % '|'.join(FOLDERS))
 FENCE = re.compile(r'^```.*?^```', re.MULTILINE | re.DOTALL)
 
 
@@ -50,5 +51,6 @@ pages = [os.path.relpath(os.path.join(folder, name)) for folder, _, names in os.
          for name in sorted(names) if name.endswith('.md')
          and not folder.startswith(('./build', './.'))]
 found = [f'{page}:{line}: {why}' for page in pages for line, why in faults(page)]
-print('\n'.join(found))
+for fault in found:
+    print(fault)
 sys.exit(1 if found or not pages else 0)
