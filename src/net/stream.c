@@ -20,16 +20,17 @@ struct wait {
 
 static int wait_on(struct stream *st, enum dir d, struct pace *pace, struct wait *wait)
 {
-    int64_t now = rt_now();
+    int64_t since = rt_now(), now;
     int rc;
 
     if (!wait->begun)
-        *wait = (struct wait){ .begun = true, .until = pace_next(pace, now) };
-    if (wait->until.at <= now)
+        *wait = (struct wait){ .begun = true, .until = pace_next(pace, since) };
+    if (wait->until.at <= since)
         return wait->until.err;
     rc = slot_wait(st->slot, d, wait->until);
-    pace->waited +=
-        MAX(rt_now() - now, 0); /* it may have resumed on a worker that is behind ours */
+    now = rt_now();
+    if (now > since) /* it may have resumed on a worker whose turn began before */
+        pace->waited += now - since;
     return rc;
 }
 

@@ -230,9 +230,8 @@ static void zone_names(void **state)
     unsigned lo = if_nametoindex("lo");
 
     (void)state;
-    if (lo == 0)
-        skip();
-    assert_int_equal(parsed("[fe80::1%lo]:80").scope, lo);
+    if (lo != 0) /* not every namespace has one */
+        assert_int_equal(parsed("[fe80::1%lo]:80").scope, lo);
 }
 
 static void networks(void **state)

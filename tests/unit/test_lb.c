@@ -1,6 +1,8 @@
 /* test_lb.c -- balancing: errors of the configuration, turns, what was tried, and names whose addresses
  * change. The resolver is scripted; the strand that calls it is the runtime's affair. */
-#include "cases.h"
+#include "workers.h"
+
+#include <sched.h>
 
 #include "base/log.h"
 #include "lb/lb.h"
@@ -287,6 +289,27 @@ static void a_name_beside_addresses(void **state)
     lb_free(&lb);
 }
 
+/* The strand of the look-ups ends when told, whether it has run yet or not (rt_stop would wait for it). */
+static void the_strand_ends(void **state)
+{
+    (void)state;
+    lb_lookup = scripted;
+    answer(1, 0);
+    for (int i = 0; i < 20; i++) {
+        struct weir_lb *lb = lb_of("origin.example:443", NULL, NULL);
+
+        assert_int_equal(lb_resolve(lb), 0);
+        workers_start(2);
+        assert_int_equal(lb_start(lb), 0);
+        if (i % 2)
+            sched_yield();
+        lb_stop(lb);
+        workers_stop();
+        assert_string_equal(once(lb), "9.0.0.1:443");
+        lb_free(&lb);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_held_backend_outlives_the_balancer),
         cmocka_unit_test(names),
         cmocka_unit_test(a_name_beside_addresses),
+        cmocka_unit_test(the_strand_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,19 +261,24 @@ static void listening_twice(void **state)
     assert_int_equal(open_fails("unix:/nosuchfolder/s", "bind"), ENOENT);
 }
 
+/* Some other program may have the port in IPv4: then another one. */
 static void both_families_on_one_port(void **state)
 {
-    struct addr at;
-    char text[32];
-    int v6, v4;
+    int v4 = -EADDRINUSE;
 
     (void)state;
     if (!has_ipv6())
-        skip();
-    v6 = listener("[::]:0", 1, &at);
-    snprintf(text, sizeof text, "0.0.0.0:%u", at.port);
-    v4 = listener(text, 1, &at);
-    close(v6);
+        return;
+    for (int tries = 0; v4 == -EADDRINUSE && tries < 20; tries++) {
+        struct addr at, all = address("0.0.0.0:0");
+        int v6 = listener("[::]:0", 1, &at);
+        const char *step;
+
+        all.port = at.port;
+        v4 = listen_open(&all, 1, &step);
+        close(v6);
+    }
+    assert_true(v4 >= 0);
     close(v4);
 }
 

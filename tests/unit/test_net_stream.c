@@ -217,7 +217,7 @@ static void a_reader_that_stalls(void **state)
     over_both(stalled_reader_strand);
 }
 
-/* Calls: what need not wait is one system call (counted in a build with WEIR_COUNT) */
+/* Calls: what need not wait is one system call. Without WEIR_COUNT none is counted. */
 
 static uint64_t calls_so_far(void)
 {
@@ -235,27 +235,26 @@ static void calls_strand(struct stream *st, int fd)
     struct pace pace = no_hurry();
     struct iovec iov[] = { { "", 0 }, { "ab", 2 }, { "", 0 }, { "cd", 2 } };
     char bytes[64];
-    uint64_t before;
+    uint64_t before, one;
 
     ensure(send(fd, "hello", 5, 0) == 5);
     ensure(stream_wait_readable(st, &pace) == 0);
     before = calls_so_far();
+    one = before > 0;
     ensure(stream_read(st, bytes, sizeof bytes, &pace) == 5);
     ensure(!stream_readable(st)); /* it was short: no second call tells that */
     ensure(!stream_gone(st));
-    ensure(calls_so_far() == before + 1);
+    ensure(calls_so_far() == before + one);
     ensure(write_text(st, "hello", &pace) == 0);
-    ensure(calls_so_far() == before + 2);
+    ensure(calls_so_far() == before + 2 * one);
     ensure(stream_write(st, iov, ARRAY_LEN(iov), &pace) == 0);
-    ensure(calls_so_far() == before + 3);
+    ensure(calls_so_far() == before + 3 * one);
     close(fd);
 }
 
 static void calls(void **state)
 {
     (void)state;
-    if (calls_so_far() == 0)
-        skip();
     over_tcp(calls_strand);
 }
 
