@@ -1,10 +1,9 @@
-/* hello.c -- the smallest proxy with something of its own: one path is answered here, all others go to
- * an origin on 127.0.0.1:9001, with a field added.
+/* hello.c -- the smallest proxy with something of its own: one path is answered here, all others go
+ * to an origin on 127.0.0.1:9001, with a field added.
  *
  *     cc hello.c -o hello $(pkg-config --cflags --libs weir)
  *     ./hello &
- *     curl http://127.0.0.1:6188/hello
- */
+ *     curl http://127.0.0.1:6188/hello */
 #include <weir/weir.h>
 
 static int request_filter(struct weir_session *s)

@@ -11,9 +11,9 @@ extern "C" {
 
 struct weir_server;
 
-/* An option or operand of your own program. `set` gets the `state` given to weir_server_new_with and
- * the value (NULL for a flag) and returns NULL, or a static sentence that says what is wrong with it.
- * A row without a name takes the operands. At most 64 rows. */
+/* An option or operand of your own program. `set` gets the `state` given to weir_server_new_with
+ * and the value (NULL for a flag) and returns NULL, or a static sentence that says what is wrong
+ * with it. A row without a name takes the operands. At most 64 rows. */
 struct weir_option {
     const char *name;     /* "listen" for --listen; NULL: operands */
     const char *value;    /* how help calls the value: "ADDR"; NULL: a flag */
@@ -22,35 +22,38 @@ struct weir_option {
     bool        required; /* it is a usage error to leave it out */
 };
 
-/* Makes a server from the command line. Every program understands the options of docs/options.md:
- * --workers, --pool, --grace, --access-log, --error-log, the deadlines (--timeout-*) and bounds
- * (--max-*, --min-rate) of services, where a given option wins over the field of a service, and
- * -h/--help and -v/--version. Only parses: -h, -v and anything wrong take effect in weir_server_run.
- * Never NULL. argv must outlive the server. */
+/* Makes a server from the command line. Every program understands the options of
+ * docs/options.md: --workers, --pool, --grace, --access-log, --error-log, the deadlines
+ * (--timeout-*) and bounds (--max-*, --min-rate) of services, where a given option wins over the
+ * field of a service, and -h/--help and -v/--version. Only parses: -h, -v and anything wrong
+ * take effect in weir_server_run. Never NULL. argv must outlive the server. */
 struct weir_server *weir_server_new(int argc, char **argv);
 
-/* The same with options of your own; `options` ends with a row whose name and set are NULL. `usage`:
- * the line behind "usage: "; NULL: made from the program's name. */
+/* The same with options of your own; `options` ends with a row whose name and set are NULL.
+ * `usage`: the line behind "usage: "; NULL: made from the program's name. */
 struct weir_server *weir_server_new_with(int argc, char **argv, const char *usage,
                                          const struct weir_option *options, void *state);
 
-/* Adds a service; the struct and its strings are copied, proxy and state must outlive the server. */
+/* Adds a service; the struct and its strings are copied, proxy and state must outlive the
+ * server. */
 void weir_server_add(struct weir_server *sv, const struct weir_service *service);
 
-/* Reports the first set-up error or serves until told to stop, then frees the server and all that was
- * made with it. 0 after a clean stop, 1 start-up or run-time failure, 2 usage. Blocks the calling
- * thread. SIGTERM drains, a second one or SIGINT ends at once, SIGUSR1 reopens the log files. */
+/* Reports the first set-up error or serves until told to stop, then frees the server and all
+ * that was made with it. 0 after a clean stop, 1 start-up or run-time failure, 2 usage. Blocks
+ * the calling thread. SIGTERM drains, a second one or SIGINT ends at once, SIGUSR1 reopens the
+ * log files. */
 int weir_server_run(struct weir_server *sv);
 
-/* Starts the clean stop that SIGTERM starts. From any thread or signal handler, from weir_server_new
- * until weir_server_run returns. */
+/* Starts the clean stop that SIGTERM starts. From any thread or signal handler, from
+ * weir_server_new until weir_server_run returns. */
 void weir_server_stop(struct weir_server *sv);
 
 /* Set-up: leaves all signals to the program that embeds the server (end it by weir_server_stop). */
 void weir_server_keep_signals(struct weir_server *sv);
 
-/* Set-up: where all lines go instead of standard output and error: fn(arg, error, line) is called by
- * one thread at a time, never by a worker; `line` has no newline. --help and --version still print. */
+/* Set-up: where all lines go instead of standard output and error: fn(arg, error, line) is
+ * called by one thread at a time, never by a worker; `line` has no newline. --help and --version
+ * still print. */
 void weir_server_log_to(struct weir_server *sv, void (*fn)(void *arg, bool error, weir_str line),
                         void *arg);
 

@@ -1,8 +1,8 @@
 /* accept.c -- what happens when a listening socket is readable, and when a connection ends.
  *
- * A service counts a connection before it is accepted, so its bound holds whatever the workers do at the
- * same time. At the bound, or without descriptors, its listeners leave the epolls (they are
- * level-triggered, and would call without end), until a connection ends. */
+ * A service counts a connection before it is accepted, so its bound holds whatever the workers
+ * do at the same time. At the bound, or without descriptors, its listeners leave the epolls
+ * (they are level-triggered, and would call without end), until a connection ends. */
 #include "server/accept.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ enum { ACCEPT_BATCH = 16 };
 
 struct acceptor acceptor = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* ---- pausing ---------------------------------------------------------------------------------- */
+/* ---- pausing --------------------------------------------------------------------------------- */
 
 static void pause_gate(struct gate *g, unsigned why)
 {
@@ -114,7 +114,7 @@ void accept_retry(void)
     pthread_mutex_unlock(&acceptor.lock);
 }
 
-/* ---- counting --------------------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 /* A place for one connection; released by `release`. */
 static bool reserve(struct front *f)
@@ -125,8 +125,8 @@ static bool reserve(struct front *f)
     return false;
 }
 
-/* Whoever pauses looks at the count afterwards, whoever lowers the count looks at `full` afterwards:
- * one of them resumes. */
+/* Whoever pauses looks at the count afterwards, whoever lowers the count looks at `full`
+ * afterwards: one of them resumes. */
 static void release(struct front *f)
 {
     uint64_t left = atomic_fetch_sub(&f->connections, 1) - 1;
@@ -166,7 +166,7 @@ static void closed(struct service *svc, const struct addr *client)
     accept_retry();
 }
 
-/* ---- accepting -------------------------------------------------------------------------------- */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 /* The worker with the fewest connections; this one, if none has fewer. */
 static unsigned least_loaded(void)
@@ -249,7 +249,7 @@ static void accept_some(int fd, void *owner)
     }
 }
 
-/* ---- start and end ---------------------------------------------------------------------------- */
+/* ---- start and end --------------------------------------------------------------------------- */
 
 int accept_start(struct front *fronts, unsigned workers, void (*wake)(void))
 {
@@ -280,8 +280,8 @@ static void close_gates(void *unused)
     pthread_mutex_unlock(&acceptor.lock);
 }
 
-/* Out of all epolls first; when each worker has then done one errand, the events that it had fetched
- * before are done with as well, and the sockets can go. */
+/* Out of all epolls first; when each worker has then done one errand, the events that it had
+ * fetched before are done with as well, and the sockets can go. */
 void accept_stop(void)
 {
     atomic_store(&acceptor.ending, true);

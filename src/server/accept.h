@@ -22,7 +22,8 @@ int accept_start(struct front *fronts, unsigned workers, void (*wake)(void));
 /* Lets starved gates try again. */
 void accept_retry(void);
 
-/* Ends accepting, and closes the gates. From the main thread; returns when no worker accepts any more. */
+/* Ends accepting, and closes the gates. From the main thread; returns when no worker accepts any
+ * more. */
 void accept_stop(void);
 
 /* Connections that are open. */

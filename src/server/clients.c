@@ -1,5 +1,5 @@
-/* clients.c -- a hash of chains under a few locks. Only addresses with open connections have an entry,
- * so the table is bounded by the number of connections. */
+/* clients.c -- a hash of chains under a few locks. Only addresses with open connections have an
+ * entry, so the table is bounded by the number of connections. */
 #include "server/clients.h"
 
 #include <pthread.h>

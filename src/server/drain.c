@@ -1,7 +1,7 @@
 /* drain.c -- from the last accept to the last connection.
  *
- * Idle connections are closed again and again: one that was about to go idle when the end began, with a
- * response that did not yet say `Connection: close`, becomes idle afterwards. */
+ * Idle connections are closed again and again: one that was about to go idle when the end began,
+ * with a response that did not yet say `Connection: close`, becomes idle afterwards. */
 #include "base/clock.h"
 #include "proxy/downstream.h"
 #include "runtime/runtime.h"

@@ -1,5 +1,5 @@
-/* events.c -- signals are blocked in all threads and read from a descriptor, so that nothing of ours
- * ever runs in a handler. */
+/* events.c -- signals are blocked in all threads and read from a descriptor, so that nothing of
+ * ours ever runs in a handler. */
 #include "server/events.h"
 
 #include <poll.h>

@@ -26,8 +26,8 @@ struct events {
 /* From here on events_wake and events_stop work. 0 or WEIR_EINTERNAL (no descriptor is left). */
 must_use int events_init(struct events *e);
 
-/* Takes over the signals of the process: to be called before threads are started. The calling thread is
- * the one that waits. 0 or WEIR_EINTERNAL. */
+/* Takes over the signals of the process: to be called before threads are started. The calling
+ * thread is the one that waits. 0 or WEIR_EINTERNAL. */
 must_use int events_take_signals(struct events *e);
 
 /* Gives the signals back and closes what events_init opened. */

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#define DEFAULT_SERVER_NAME LIT("weir")
-
 static const char *fill_trusted(const struct weir_service *c, struct service *svc)
 {
     for (unsigned i = 0; i < WEIR_TRUSTED && c->trusted[i] != NULL; i++) {
@@ -17,8 +15,8 @@ static const char *fill_trusted(const struct weir_service *c, struct service *sv
     return NULL;
 }
 
-/* Response heads may be twice as large: an origin is trusted more than a client, and nobody gains from
- * a 502 for one cookie too many. */
+/* Response heads may be twice as large: an origin is trusted more than a client, and nobody
+ * gains from a 502 for one cookie too many. */
 static void fill_limits(const struct weir_service *c, struct service *svc)
 {
     svc->limits = (struct h1_limits){

@@ -57,8 +57,8 @@ int front_prepare(struct front *f, unsigned workers, uint64_t descriptors);
 /* Gives back what front_prepare made. No connection is left. */
 void front_done(struct front *f);
 
-/* Opens the sockets of all listeners: the kernel queues connections from here on. 0, or WEIR_EINTERNAL
- * with the reason in `why`. gates_close closes them, before and after accepting. */
+/* Opens the sockets of all listeners: the kernel queues connections from here on. 0, or
+ * WEIR_EINTERNAL with the reason in `why`. gates_close closes them, before and after accepting. */
 int gates_open(struct front *f, int backlog, char *why, size_t size);
 void gates_close(struct front *f);
 

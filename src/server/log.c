@@ -63,7 +63,7 @@ static void sink(enum log_kind kind, weir_str line)
     put((enum channel)kind, line, false);
 }
 
-/* ---- the thread ------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 /* Gives the lines of a ring to the callback, one by one; one that is split by the ring's end is put
  * together first. */
@@ -195,7 +195,7 @@ static void *run(void *unused)
     return NULL;
 }
 
-/* ---- start and end ---------------------------------------------------------------------------- */
+/* ---- start and end --------------------------------------------------------------------------- */
 
 static void release(void)
 {

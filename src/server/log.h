@@ -14,8 +14,8 @@ typedef void log_callback(void *arg, bool error, weir_str line);
 /* Before log_start: all lines go to a callback instead of files; NULL: to files. */
 void log_call_back(log_callback *to, void *arg);
 
-/* Opens the files (a path, "-" for standard output and error, or "off") and starts the thread. 0, or
- * an error with its words in `why`. */
+/* Opens the files (a path, "-" for standard output and error, or "off") and starts the thread.
+ * 0, or an error with its words in `why`. */
 int log_start(const char *access, const char *error, char *why, size_t size);
 
 /* A line for the person who started the program, whatever the error log is: standard error, or the

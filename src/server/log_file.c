@@ -1,5 +1,6 @@
-/* log_file.c -- files take everything at once; what may wait is asked first, and is given no more than
- * it can take without waiting, so that the end of the process never hangs on somebody's pipe. */
+/* log_file.c -- files take everything at once; what may wait is asked first, and is given no
+ * more than it can take without waiting, so that the end of the process never hangs on
+ * somebody's pipe. */
 #include "server/log_file.h"
 
 #include <fcntl.h>

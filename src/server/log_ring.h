@@ -18,8 +18,8 @@ struct log_ring {
     uint64_t lost;       /* lines, since ring_lost was last asked */
 };
 
-/* What the reader should know about a line that came: nothing, that the ring was empty before it, or
- * that it made the ring half full. */
+/* What the reader should know about a line that came: nothing, that the ring was empty before
+ * it, or that it made the ring half full. */
 enum ring_news { RING_SAME, RING_FIRST, RING_HALF };
 
 /* `cap` is a power of two. 0 or WEIR_ENOMEM. */

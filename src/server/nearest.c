@@ -5,8 +5,8 @@
 
 enum { WORD_MAX = 63 };
 
-/* How many letters must be added, removed, replaced or swapped with their neighbour to turn `a` into
- * `b`. Rows of the usual table; `last` is the row before `prev`. */
+/* How many letters must be added, removed, replaced or swapped with their neighbour to turn `a`
+ * into `b`. Rows of the usual table; `last` is the row before `prev`. */
 static unsigned distance(weir_str a, weir_str b)
 {
     unsigned last[WORD_MAX + 1] = { 0 }, prev[WORD_MAX + 1], row[WORD_MAX + 1];

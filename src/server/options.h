@@ -1,7 +1,8 @@
 /* options.h -- what every program made with Weir understands on its command line, in one table.
  *
- * A row tells an option's name, kind, place, default and words; parsing, help, docs/options.md and the defaults of a service's fields are all made from it.
- * A given option wins over a service's field, and that over the default. */
+ * A row tells an option's name, kind, place, default and words; parsing, help, docs/options.md
+ * and the defaults of a service's fields are all made from it. A given option wins over a
+ * service's field, and that over the default. */
 #ifndef SERVER_OPTIONS_H
 #define SERVER_OPTIONS_H
 
@@ -63,15 +64,15 @@ const struct option_row *option_find(weir_str name);
 /* Its number, from 0, in the order of help. */
 size_t option_number(const struct option_row *row);
 
-/* Reads `value` (NULL for a flag) into its place. NULL, or a static sentence that says what is wrong with it and what
- * would be right. */
+/* Reads `value` (NULL for a flag) into its place. NULL, or a static sentence that says what is
+ * wrong with it and what would be right. */
 const char *option_set(const struct option_row *row, struct settings *s, const char *value);
 
 /* Options over fields over defaults. What is computed stays 0. */
 void settings_apply(const struct settings *s, struct weir_service *service);
 
-/* The first field with a value that cannot be (negative, too large, off where that makes no sense), by its name, and why; NULL if all
- * is well. */
+/* The first field with a value that cannot be (negative, too large, off where that makes no
+ * sense), by its name, and why; NULL if all is well. */
 const char *settings_fault(const struct weir_service *service, const char **why);
 
 #endif

@@ -38,7 +38,7 @@ static uint64_t raise_descriptors(void)
     return limit.rlim_cur;
 }
 
-/* ---- the parts, in the order in which they start ---------------------------------------------- */
+/* ---- the parts, in the order in which they start --------------------------------------------- */
 
 static int open_log(struct weir_server *sv)
 {
@@ -110,7 +110,7 @@ static void print_ready(const struct weir_server *sv)
     }
 }
 
-/* ---- serving ---------------------------------------------------------------------------------- */
+/* ---- serving --------------------------------------------------------------------------------- */
 
 static void wait_for_end(struct weir_server *sv)
 {
@@ -204,7 +204,7 @@ static int serve(struct weir_server *sv)
     return rc;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 /* --help and the like. */
 static int print_text(const struct cmdline *c)

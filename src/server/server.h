@@ -1,4 +1,5 @@
-/* server.h -- the handle behind <weir/server.h>: what was set up, and the one process that runs it. */
+/* server.h -- the handle behind <weir/server.h>: what was set up, and the one process that runs
+ * it. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
@@ -42,8 +43,9 @@ void server_fail(struct weir_server *sv, int code, const char *fmt, ...)
 /* Frees the server and what was made with it. */
 void server_free(struct weir_server *sv);
 
-/* The end of a process that has stopped accepting: closes what is idle, lets requests run for `grace`, or until
- * a second signal, and cancels the rest. On the main thread; returns when all client connections are closed. */
+/* The end of a process that has stopped accepting: closes what is idle, lets requests run for
+ * `grace`, or until a second signal, and cancels the rest. On the main thread; returns when all
+ * client connections are closed. */
 void server_drain(struct weir_server *sv, weir_dur grace);
 
 #endif

@@ -95,7 +95,7 @@ const char *weir_check_address(const char *text)
     return addr_parse(text, &spec);
 }
 
-/* ---- services --------------------------------------------------------------------------------- */
+/* ---- services -------------------------------------------------------------------------------- */
 
 static const char *copy_text(struct weir_server *sv, const char *text)
 {
@@ -182,7 +182,7 @@ void weir_server_add(struct weir_server *sv, const struct weir_service *service)
     *end = f;
 }
 
-/* ---- load balancers --------------------------------------------------------------------------- */
+/* ---- load balancers -------------------------------------------------------------------------- */
 
 struct weir_lb *weir_lb_new(struct weir_server *sv, const struct weir_lb_config *config)
 {

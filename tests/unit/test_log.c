@@ -1,5 +1,5 @@
-/* test_log.c -- the log thread: files, their reopening, a callback, a full disk, a reader that does not
- * read; and nothing is left behind at the end. */
+/* test_log.c -- the log thread: files, their reopening, a callback, a full disk, a reader that
+ * does not read; and nothing is left behind at the end. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,7 +95,7 @@ static void reopening(void **state)
     assert_string_equal(contents(path, text, sizeof(text)), "two\n");
 }
 
-/* ---- the callback -------------------------------------------------------------------------------- */
+/* ---- the callback ---------------------------------------------------------------------------- */
 
 struct heard {
     char text[2][8192];
@@ -168,7 +168,7 @@ static void split_lines_are_put_together(void **state)
     assert_true(count > 0 && count <= COUNT);
 }
 
-/* ---- trouble -------------------------------------------------------------------------------------- */
+/* ---- trouble --------------------------------------------------------------------------------- */
 
 static void a_full_disk_is_counted(void **state)
 {

@@ -79,7 +79,7 @@ static void what_was_peeked_stays_until_dropped(void **state)
     ring_done(&r);
 }
 
-/* ---- several threads ---------------------------------------------------------------------------- */
+/* ---- several threads ------------------------------------------------------------------------- */
 
 enum { WRITERS = 4, LINES = 20000 };
 

@@ -5,7 +5,7 @@
 
 enum { ARGS = 8 };
 
-/* ---- a program with options of its own --------------------------------------------------------- */
+/* ---- a program with options of its own ------------------------------------------------------- */
 
 struct own {
     const char *colour, *operands[ARGS];
@@ -53,7 +53,7 @@ static void read_line(struct cmdline *c, const char *const *args, struct own *ow
                  own != NULL ? own_options : NULL, own);
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 #define IN(member)  offsetof(struct settings, process.member)
 #define FOR(member) offsetof(struct settings, service.member)
@@ -127,7 +127,7 @@ static void texts_flags_and_lists(void **state)
     assert_int_equal(c.settings.service.forwarding, WEIR_FORWARD_APPEND);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------ */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static void errors_say_what_to_do(void **state)
 {
@@ -203,7 +203,7 @@ static void too_many_networks(void **state)
     assert_string_equal(c.error, "--trusted: \"::1\": there are too many (16 at most)");
 }
 
-/* ---- own options and actions ------------------------------------------------------------------- */
+/* ---- own options and actions ----------------------------------------------------------------- */
 
 static void own_options_are_read(void **state)
 {
@@ -271,7 +271,7 @@ static void help_wins_over_errors(void **state)
     }
 }
 
-/* ---- services ---------------------------------------------------------------------------------- */
+/* ---- services -------------------------------------------------------------------------------- */
 
 static void options_over_fields_over_defaults(void **state)
 {
@@ -360,7 +360,7 @@ static void fields_that_cannot_be(void **state)
     }
 }
 
-/* ---- texts ------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static void nearest_words(void **state)
 {

@@ -10,7 +10,7 @@
 
 #include "cases.h"
 
-/* ---- what the server says ------------------------------------------------------------------------ */
+/* ---- what the server says -------------------------------------------------------------------- */
 
 struct heard {
     pthread_mutex_t lock;
@@ -50,7 +50,7 @@ static const char *wait_for(struct heard *h, const char *what)
     return at + strlen(what);
 }
 
-/* ---- set-up errors ------------------------------------------------------------------------------- */
+/* ---- set-up errors --------------------------------------------------------------------------- */
 
 static int respond(struct weir_session *s)
 {
@@ -158,7 +158,7 @@ static void bad_backends(void **state)
     }
 }
 
-/* ---- serving ------------------------------------------------------------------------------------- */
+/* ---- serving --------------------------------------------------------------------------------- */
 
 static void *run_server(void *sv)
 {
