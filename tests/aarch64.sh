@@ -52,6 +52,6 @@ cpu_family = 'aarch64'
 cpu = 'aarch64'
 endian = 'little'
 END
-    meson setup $build . --cross-file "$root/cross.ini" -Dwerror=true -Dtests=enabled
+    meson setup $build . --cross-file "$root/cross.ini" -Dtests=enabled
 fi
-ninja -C $build
+ninja --quiet -C $build
