@@ -28,7 +28,6 @@ START_LINES = [
     ("method alone", "GET\r\n" + HOST + "\r\n"),
     ("no method", "/ HTTP/1.1\r\n" + HOST + "\r\n"),
     ("empty method", " / HTTP/1.1\r\n" + HOST + "\r\n"),
-    ("four parts", "GET / x HTTP/1.1\r\n" + HOST + "\r\n"),
     ("something after the version", "GET / HTTP/1.1 x\r\n" + HOST + "\r\n"),
     ("two empty lines before", "\r\n\r\nGET / HTTP/1.1\r\n" + HOST + "\r\n"),
     ("LF before", "\nGET / HTTP/1.1\r\n" + HOST + "\r\n"),
@@ -127,7 +126,9 @@ def with_post(fields):
 
 
 CASES = (
-    rows(START_LINES, "line: ") + rows(VERSIONS, "version ", "version", 505)
+    rows(START_LINES, "line: ")
+    + rows([("four parts", "GET / x HTTP/1.1\r\n" + HOST + "\r\n")], "line: ", "bad_(head|target)")
+    + rows(VERSIONS, "version ", "version", 505)
     + rows(TARGETS, "target ", "bad_(target|head)")
     + rows(FIELDS, "field: ", wrap=with_get)
     + rows(HOSTS, "host ", "bad_(host|head)", wrap=lambda f: "GET / HTTP/1.1\r\n" + f + "\r\n")

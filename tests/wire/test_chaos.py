@@ -43,14 +43,14 @@ def moody(conn):
             return
         data, goes_on = answer(rnd, req)
         mood = rnd.random()
-        if mood < 0.05:
+        if mood < 0.05 and goes_on:     # of a close-delimited body nobody could tell
             conn.send(data[:rnd.randrange(len(data))])
             return
         if mood < 0.1:
             conn.send(data[:rnd.randrange(len(data))])
             conn.reset()
             return
-        if mood < 0.15 and len(data) < 8000:    # a larger one might arrive apart from what follows it
+        if mood < 0.15 and goes_on and len(data) < 8000:    # a larger one may arrive apart from it
             data += b"HTTP/1.1 200 Stray\r\nContent-Length: 5\r\n\r\nstray"
         conn.send(data)
         if not goes_on:

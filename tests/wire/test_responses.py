@@ -172,7 +172,7 @@ def test_body_after_head(weir, origin):
     assert c.ask(request()).body == b"ok" and len(o.conns) == 2
 
 
-INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nConnection: close\r\nKeep-Alive: x\r\n\r\n"
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: x\r\n\r\n"
 
 
 @pytest.mark.quick
@@ -196,7 +196,7 @@ def test_interim_responses(weir, origin, count):
         res = c.receive()
         assert res.body == b"ok" and len(res.interim) == count
         for hint in res.interim:
-            assert hint.get("Link") == "</a>; rel=preload" and not hint.all("Keep-Alive")
+            assert hint.get("Link") == "</a>; rel=preload" and hint.names() == ["Link"]
         c.send(request())
     c.receive()
     assert len(o.conns) == 1
