@@ -180,9 +180,9 @@ static void complete_year(struct civil *c, int64_t now)
     struct civil latest;
 
     civil_of(MIN(MAX(now, first_second), last_second), &latest);
-    latest.year += 50;
+    latest.year = MIN(latest.year + 50, 9999);
     c->year += latest.year / 100 * 100;
-    if (civil_seconds(c) > civil_seconds(&latest))
+    if (civil_seconds(c) > civil_seconds(&latest) && c->year >= 100)
         c->year -= 100;
 }
 

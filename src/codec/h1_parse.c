@@ -288,7 +288,7 @@ int h1_parse_trailers(weir_str text, const struct h1_limits *limits, struct weir
     const char *at = text.ptr, *end = text.ptr + text.len;
 
     for (unsigned seen = 0; *at != '\r'; seen++) {
-        struct field f;
+        struct field f = { 0 };
 
         if (seen == limits->max_fields)
             return refuse(fault, err, "more trailers than --max-fields");

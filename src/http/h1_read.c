@@ -60,7 +60,8 @@ static int grow_for_head(struct h1_conn *c)
     bigger = malloc(cap);
     if (bigger == NULL)
         return h1_fail(c, WEIR_ENOMEM, NULL);
-    memcpy(bigger, c->buf + c->pos, used);
+    if (used > 0)
+        memcpy(bigger, c->buf + c->pos, used);
     c->pos = c->end; /* so that the old one is released */
     h1_release(c);
     c->buf = bigger;
@@ -122,6 +123,8 @@ static int collect_head(struct h1_conn *c, struct h1_scan *scan, struct pace *pa
                 return scan_failed(c, scan);
             if (scan->at > c->limits->max_head)
                 return head_too_large(c, scan);
+            if (scan->lines > c->limits->max_fields + 1u)
+                return h1_fail(c, c->role == H1_SERVER ? WEIR_EFIELDCOUNT : WEIR_EUPHEADSIZE, NULL);
             if (rc > 0)
                 return 1;
         }

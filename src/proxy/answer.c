@@ -1,6 +1,7 @@
 /* answer.c -- answers of our own: what a phase sends, and what a client is told when a request fails. */
 #include "codec/h1_print.h"
 #include "http/h1.h"
+#include "proxy/downstream.h"
 #include "proxy/local.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
@@ -13,6 +14,8 @@ static void settle_connection(struct weir_session *s)
     struct http_stream *down = s->down;
     bool                small;
 
+    if (downstream_draining())
+        down->persistent = false;
     if (down->body_done)
         return;
     small = down->framing.mode == BODY_LENGTH && down->framing.length - s->received <= H1_DRAIN_MAX;
@@ -97,8 +100,8 @@ void answer_error(struct weir_session *s, int err)
 {
     int status = s->fail_status != 0 ? s->fail_status : weir_error_status(err);
 
-    if (status == 408 || status == 0)
-        s->down->persistent = false; /* RFC 9110 15.5.9 */
+    if (status == 408 || status == 413 || status == 0)
+        s->down->persistent = false; /* RFC 9110 15.5.9, 15.5.14 */
     if (!s->down->head_sent && status != 0)
         send_error(s, status);
     if (!s->down->message_sent)

@@ -92,7 +92,7 @@ static bool serve_one(struct downstream *d)
         session_end(s);
         return false;
     }
-    if (++d->requests >= svc->max_requests || downstream_draining())
+    if (++d->requests >= svc->max_requests)
         down->persistent = false;
     strand_on_notice(client_left, s);
     exchange(s, rc);
@@ -131,9 +131,9 @@ static void serve(void *owner)
         downstream_free(d);
 }
 
-void downstream_drain(void)
+void downstream_drain(bool on)
 {
-    atomic_store(&draining, true);
+    atomic_store(&draining, on);
 }
 
 bool downstream_draining(void)

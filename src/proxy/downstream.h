@@ -16,9 +16,9 @@ struct downstream {
  * WEIR_ENOMEM (the descriptor is closed then). From any worker's stack; never blocks. */
 int downstream_accept(struct service *svc, int fd, const struct addr *client, unsigned id);
 
-/* Shutdown: from now on responses say `Connection: close`, and no connection becomes idle. downstream_close_idle closes those that are
+/* Shutdown (`on`; a server that starts says false): from now on responses say `Connection: close`, and no connection becomes idle. downstream_close_idle closes those that are
  * (from a worker's stack); downstream_cancel_all cancels the requests that still run (after the grace). */
-void downstream_drain(void);
+void downstream_drain(bool on);
 bool downstream_draining(void);
 void downstream_close_idle(void);
 void downstream_cancel_all(void);

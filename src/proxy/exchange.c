@@ -3,8 +3,13 @@
 
 static int filter_request(struct weir_session *s)
 {
+    int rc;
+
     TRY(session_context(s));
-    TRY(fields_check_request(s));
+    rc = fields_check_request(s);
+    if (rc < 0)
+        s->down->persistent = false; /* what else such a client may send is not trusted */
+    TRY(rc);
     return PHASE(s, request_filter, s); /* may answer by itself: WEIR_ANSWERED */
 }
 

@@ -39,17 +39,27 @@ static bool trusted(const struct weir_session *s)
     return false;
 }
 
+/* What all lines of X-Forwarded-For said before, with the client behind it. */
+static weir_str behind_others(struct weir_session *s, const struct weir_head *up, weir_str client)
+{
+    weir_str all = { "", 0 };
+
+    for (struct field *f = head_first_id(up, FIELD_X_FORWARDED_FOR); f != NULL; f = head_next_id(up, f))
+        if (f->value_len > 0)
+            all = arena_printf(&s->arena, WEIR_FMT "%.*s, ", WEIR_ARG(all), (int)f->value_len, f->value);
+    return arena_printf(&s->arena, WEIR_FMT WEIR_FMT, WEIR_ARG(all), WEIR_ARG(client));
+}
+
 /* Who asked, and how: X-Forwarded-For, -Proto, -Host. A client's own Forwarded (RFC 7239) goes with those it may have forged. */
 static void add_forwarding(struct weir_session *s, struct weir_head *up)
 {
     char     buf[ADDR_TEXT];
-    weir_str client, before;
+    weir_str client;
     bool     append = s->service->forwarding == WEIR_FORWARD_APPEND && trusted(s);
 
     client = arena_copy(&s->arena, s->client->kind == ADDR_UNIX ? LIT("unix") : addr_host(s->client, buf));
-    before = append ? head_get_id(up, FIELD_X_FORWARDED_FOR) : (weir_str){ NULL, 0 };
-    if (before.len > 0)
-        client = arena_printf(&s->arena, WEIR_FMT ", " WEIR_FMT, WEIR_ARG(before), WEIR_ARG(client));
+    if (append)
+        client = behind_others(s, up, client);
     if (client.ptr == NULL) {
         up->failed = WEIR_ENOMEM;
         return;

@@ -3,6 +3,7 @@
  * The head leaves with what is there of the body. If more is to come, a helper coroutine sends it while this one waits for the response: a server
  * may answer before it has read everything. The helper belongs to the scope of this try. If reading from the client fails, the
  * scope is cancelled with that cause; if the upstream takes no more, the helper ends quietly, because an answer that explains it may be waiting. */
+#include "proxy/downstream.h"
 #include "proxy/local.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
@@ -181,6 +182,8 @@ static int relay_body(struct weir_session *s)
     int                 rc;
 
     s->status = s->res.status;
+    if (downstream_draining())
+        down->persistent = false;
     rc = http_read_body(up, &piece, NULL);
     do {
         if (rc < 0)

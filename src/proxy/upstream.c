@@ -47,6 +47,8 @@ int upstream_choose(struct weir_session *s)
     struct weir_peer     *peer = &s->peer;
     int                   rc;
 
+    if (s->fresh) /* the same peer once more: only the pooled connection was bad */
+        return 0;
     memset(peer, 0, sizeof *peer);
     rc = PHASE(s, upstream_peer, s, peer);
     if (rc < 0 && s->connect_err != 0 && s->err == 0)
@@ -56,7 +58,6 @@ int upstream_choose(struct weir_session *s)
     if (peer->internal.address == NULL)
         return session_fail(s, WEIR_EINVALID, "upstream_peer chose no address");
     s->up_name = peer->internal.name;
-    s->tries++;
     peer->connect_timeout = or_default(peer->connect_timeout, svc->connect_timeout);
     peer->read_timeout = or_default(peer->read_timeout, svc->upstream_timeout);
     peer->write_timeout = or_default(peer->write_timeout, svc->upstream_timeout);
@@ -96,13 +97,14 @@ int upstream_obtain(struct weir_session *s)
 
     if (peer_key_make(&key, addr, s->peer.group) < 0)
         return session_fail(s, WEIR_EINVALID, "the peer's group is too long");
+    s->tries++;
     if (!s->fresh) {
         s->up = pool_take(&key, !repeatable(s));
         s->reused = s->up != NULL;
         if (s->reused)
             return 0;
     }
-    s->reused = false;
+    s->reused = s->fresh = false;
     until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
     return upstream_open(&key, addr, s->peer.idle_timeout, deadline_min(until, s->limit), &s->up);
 }

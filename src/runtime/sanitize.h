@@ -1,11 +1,11 @@
 /* sanitize.h -- what the sanitizers and valgrind have to be told about stacks and recycled memory. In
  * a plain build all of it is nothing.
  *
- * TSan sees every coroutine as a thread of its own, and switches without the happens-before of a
- * context switch (RUNTIME.md S17): that two coroutines ran on one worker orders nothing between them,
- * or the races of another schedule would be hidden. So what is ordered has to be said: by the atomics
- * of the contract, by race_release and race_acquire for memory that changes hands, and by UNCHECKED
- * for what only the thread of a worker touches, whichever coroutine it is running. */
+ * TSan sees every coroutine as a thread of its own. Its switches are told with the happens-before of a
+ * context switch: what a worker and its coroutines do on one thread is ordered, as it really is (docs/runtime.md
+ * says what that hides, and why it was chosen all the same). Memory that changes hands by other
+ * means says so by race_release and race_acquire.
+ */
 #ifndef RUNTIME_SANITIZE_H
 #define RUNTIME_SANITIZE_H
 
@@ -33,6 +33,7 @@ enum { SANITIZE_ADDRESS = 1 };
 #define asan_arrive(fake)           __sanitizer_finish_switch_fiber(fake, NULL, NULL)
 #define asan_poison(p, n)           __asan_poison_memory_region(p, n)
 #define asan_unpoison(p, n)         __asan_unpoison_memory_region(p, n)
+#define asan_poisoned(p, n)         (__asan_region_is_poisoned(p, n) != NULL)
 #else
 enum { SANITIZE_ADDRESS = 0 };
 
@@ -57,6 +58,13 @@ static inline void asan_unpoison(void *p, size_t n)
 {
     (void)p, (void)n;
 }
+
+/* Is any of it? */
+static inline bool asan_poisoned(void *p, size_t n)
+{
+    (void)p, (void)n;
+    return false;
+}
 #endif
 
 #if defined(HAVE_TSAN)
@@ -66,7 +74,7 @@ enum { SANITIZE_THREAD = 1 };
 #define tsan_fiber_current()   __tsan_get_current_fiber()
 #define tsan_fiber_new()       __tsan_create_fiber(0)
 #define tsan_fiber_free(fiber) __tsan_destroy_fiber(fiber)
-#define tsan_switch(fiber)     __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync)
+#define tsan_switch(fiber)     __tsan_switch_to_fiber(fiber, 0)
 #define race_release(p)        __tsan_release((void *)(p))
 #define race_acquire(p)        __tsan_acquire((void *)(p))
 #else

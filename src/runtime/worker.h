@@ -38,7 +38,7 @@ struct lazy {
 };
 
 struct co {
-    struct slab_item item;
+    _Alignas(64) struct slab_item item;
     _Atomic uint64_t wait;
     struct co       *next;     /* in its strand's list */
     struct strand   *strand;
@@ -65,7 +65,7 @@ struct co {
 #define STRAND_BITS    ((uintptr_t)15)
 
 struct strand {
-    struct slab_item item;
+    _Alignas(64) struct slab_item item;
     _Atomic uintptr_t word;       /* never stored at reuse (D5) */
     _Atomic uint32_t  generation; /* odd: in use */
     _Atomic uint64_t  cancel_req; /* generation << 32 | cause */

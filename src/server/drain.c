@@ -42,7 +42,7 @@ static void wait_empty(struct weir_server *sv, weir_dur time, unsigned impatient
 
 void server_drain(struct weir_server *sv, weir_dur grace)
 {
-    downstream_drain();
+    downstream_drain(true);
     wait_empty(sv, grace, EVENT_STOP | EVENT_END);
     if (accept_open() == 0)
         return;

@@ -6,6 +6,7 @@
 #include "lb/lb.h"
 #include "net/linger.h"
 #include "pool/pool.h"
+#include "proxy/downstream.h"
 #include "proxy/local.h"
 #include "runtime/runtime.h"
 #include "server/accept.h"
@@ -175,6 +176,7 @@ static int serve_with_log(struct weir_server *sv)
     TRY(open_gates(sv));
     TRY(start_workers(sv));
     linger_start();
+    downstream_drain(false);
     rc = local_start();
     if (rc == 0)
         rc = pool_start((unsigned)sv->cmdline.settings.process.pool);

@@ -153,6 +153,8 @@ static void vector_scans_agree_with_the_portable_one(void **state)
             int rc = 0;
 
             h1_scan_init(&got);
+            if (!h1_scan_with((enum scan_kind)kind, &got, text, 0, &rc))
+                continue; /* this machine lacks it */
             for (size_t end = next_end(FEED_SPLITS, 0, len, &r); rc == 0;
                  end = next_end(FEED_SPLITS, end, len, &r)) {
                 if (!h1_scan_with((enum scan_kind)kind, &got, text, end, &rc) || end == len)
