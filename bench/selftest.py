@@ -123,7 +123,8 @@ def counters(process):
 class Load(unittest.TestCase):
     def test_responses(self):
         for name, said, closes, kind in RESPONSES:
-            for step in len(said) + 1, 1:
+            # by single bytes, the load may be content before the surplus one has come
+            for step in (len(said) + 1,) if "behind" in name else (len(said) + 1, 1):
                 def serve(conn):
                     with conn, contextlib.suppress(OSError):
                         if read_head(conn):

@@ -163,7 +163,7 @@ UNCHECKED static unsigned cool_batch(struct item *item)
 
 void bufs_trim(void)
 {
-    unsigned surplus = MIN(depot_surplus(&depot, TRIM_KEEP), TRIM_MOST);
+    unsigned unused = depot_surplus(&depot, TRIM_KEEP), surplus = MIN(unused, TRIM_MOST);
 
     for (unsigned cooled = 0; cooled < surplus;) {
         struct item *batch = depot_batch(&depot);

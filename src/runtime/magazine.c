@@ -21,8 +21,8 @@ UNCHECKED struct item *depot_batch(struct depot *d)
     if (first != NULL) {
         d->batches = first->batch;
         d->kept -= first->count;
-        d->least = MIN(d->least, d->kept);
     }
+    d->least = MIN(d->least, d->kept); /* also when nothing was left: all of it was needed */
     spin_unlock(&d->lock);
     return first;
 }

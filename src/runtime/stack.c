@@ -220,7 +220,7 @@ void stack_flush(struct stack_magazine *m)
 
 void stacks_trim(void)
 {
-    unsigned surplus = MIN(depot_surplus(&depot, TRIM_KEEP), TRIM_MOST);
+    unsigned unused = depot_surplus(&depot, TRIM_KEEP), surplus = MIN(unused, TRIM_MOST);
 
     for (unsigned closed = 0; closed < surplus;) {
         struct item *batch = depot_batch(&depot);

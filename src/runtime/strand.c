@@ -113,19 +113,35 @@ void strand_on_notice(int (*fn)(void *), void *arg)
 
 /* --- cancelling and notices from elsewhere (R7): a value with the generation, then PENDING --- */
 
+/* Both look at the generation after the value that they replace: what a successor in the same header was sent stays, and an old
+ * value that comes through all the same is dropped by the strand, or replaced. */
+
 void strand_cancel(strand_ref ref, int cause)
 {
     struct strand *st = slab_at(&rt.strands, (uint32_t)ref);
+    uint64_t       generation = ref >> 32;
+    uint64_t       old = atomic_load_explicit(&st->cancel_req, memory_order_acquire);
 
-    atomic_store_explicit(&st->cancel_req, (ref >> 32) << 32 | (uint32_t)cause, memory_order_release);
+    do {
+        if (generation_of(st) != generation || old >> 32 == generation)
+            return; /* it has ended, or has another cause already */
+    } while (!atomic_compare_exchange_weak_explicit(&st->cancel_req, &old,
+                                                    generation << 32 | (uint32_t)cause,
+                                                    memory_order_acq_rel, memory_order_acquire));
     post(st, NULL);
 }
 
 void strand_notify(strand_ref ref)
 {
     struct strand *st = slab_at(&rt.strands, (uint32_t)ref);
+    uint32_t       generation = (uint32_t)(ref >> 32);
+    uint32_t       old = atomic_load_explicit(&st->notice, memory_order_acquire);
 
-    atomic_store_explicit(&st->notice, (uint32_t)(ref >> 32), memory_order_release);
+    do {
+        if (generation_of(st) != generation)
+            return;
+    } while (!atomic_compare_exchange_weak_explicit(&st->notice, &old, generation, memory_order_acq_rel,
+                                                    memory_order_acquire));
     post(st, NULL);
 }
 

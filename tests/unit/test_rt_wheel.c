@@ -16,7 +16,7 @@ static int64_t now;
 
 static int64_t up(int64_t ns)
 {
-    return (ns + WEIR_MS - 1) / WEIR_MS;
+    return ns / WEIR_MS + (ns % WEIR_MS > 0);
 }
 
 static void begin(int64_t at)
