@@ -89,24 +89,29 @@ static bool repeatable(const struct weir_session *s)
     return idempotent(s) && s->down->framing.mode == BODY_NONE;
 }
 
+static int open_new(struct weir_session *s, const struct peer_key *key, const struct addr *addr)
+{
+    struct deadline until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
+
+    return upstream_open(key, addr, s->peer.idle_timeout, deadline_min(until, s->limit), &s->up);
+}
+
 int upstream_obtain(struct weir_session *s)
 {
     const struct addr *addr = s->peer.internal.address;
     struct peer_key    key;
-    struct deadline    until;
 
     if (peer_key_make(&key, addr, s->peer.group) < 0)
         return session_fail(s, WEIR_EINVALID, "the peer's group is too long");
     s->tries++;
-    if (!s->fresh) {
+    if (!s->fresh)
         s->up = pool_take(&key, !repeatable(s));
-        s->reused = s->up != NULL;
-        if (s->reused)
-            return 0;
-    }
-    s->reused = s->fresh = false;
-    until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
-    return upstream_open(&key, addr, s->peer.idle_timeout, deadline_min(until, s->limit), &s->up);
+    s->reused = s->up != NULL;
+    s->fresh = false;
+    if (!s->reused)
+        TRY(open_new(s, &key, addr));
+    s->up->h1.limits = &s->service->answer_limits; /* a pooled one may have served another service */
+    return 0;
 }
 
 static bool failed_to_connect(int rc)
