@@ -185,7 +185,8 @@ static struct {
 
 static int sleeper(void *arg)
 {
-    struct deadline until = { .at = sleep_order.at + (intptr_t)arg * 2 * WEIR_MS, .err = WEIR_EDNS };
+    struct deadline until = { .at = sleep_order.at + (intptr_t)arg * 2 * WEIR_MS,
+                              .err = WEIR_EDNS };
 
     ensure(co_sleep(until) == WEIR_EDNS);
     ensure(rt_now() >= until.at && clock_now() >= until.at);
