@@ -23,8 +23,33 @@ static int refuse(struct h1_fault *fault, int err, const char *reason)
     return err;
 }
 
-/* The CR at or behind `p`; there is one before `end`. */
+/* `skip_name` passes over a name, or over its beginning: letters, digits and "-", of which nearly
+ * all names consist, 16 bytes at a time. `find_cr` is the CR at or behind `p`; there is one before
+ * `end`. */
 #if defined(__x86_64__)
+
+static inline __m128i up_to(__m128i bytes, char first, int count)
+{
+    __m128i from = _mm_sub_epi8(bytes, _mm_set1_epi8(first));
+
+    return _mm_cmpeq_epi8(_mm_min_epu8(from, _mm_set1_epi8((char)(count - 1))), from);
+}
+
+static inline const char *skip_name(const char *p, const char *end)
+{
+    for (; end - p >= 16; p += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)p);
+        __m128i letters = up_to(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 26);
+        __m128i dashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
+        __m128i good = _mm_or_si128(_mm_or_si128(letters, dashes), up_to(bytes, '0', 10));
+        unsigned bad = (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
+
+        if (likely(bad != 0))
+            return p + __builtin_ctz(bad);
+    }
+    return p;
+}
+
 static inline const char *find_cr(const char *p, const char *end)
 {
     const __m128i cr = _mm_set1_epi8('\r');
@@ -41,10 +66,18 @@ static inline const char *find_cr(const char *p, const char *end)
     return p;
 }
 #else
+
+static inline const char *skip_name(const char *p, const char *end)
+{
+    (void)end;
+    return p;
+}
+
 static inline const char *find_cr(const char *p, const char *end)
 {
     return memchr(p, '\r', (size_t)(end - p));
 }
+
 #endif
 
 /* Why is `c` not the colon behind a field name that began at `name`? */
@@ -63,7 +96,7 @@ static const char *why_no_colon(const char *name, const char *at)
 static inline int parse_field(const char **at, const char *end, size_t max_field,
                               const struct refusals *as, struct field *out, struct h1_fault *fault)
 {
-    const char *name = *at, *colon = name, *value, *cr, *value_end;
+    const char *name = *at, *colon = skip_name(name, end), *value, *cr, *value_end;
 
     while (char_is(*colon, CHAR_TOKEN))
         colon++;
@@ -73,10 +106,14 @@ static inline int parse_field(const char **at, const char *end, size_t max_field
     cr = value_end = find_cr(value, end);
     if (unlikely((size_t)(cr - name) > max_field || colon - name > FIELD_NAME_MAX))
         return refuse(fault, as->field_size, "a field line longer than --max-field");
-    while (is_blank(*value))
+    if (likely(*value == ' ')) /* nearly always one blank before, and none behind */
         value++;
-    while (value_end > value && is_blank(value_end[-1]))
-        value_end--;
+    if (unlikely(is_blank(*value) || is_blank(value_end[-1]))) {
+        while (is_blank(*value))
+            value++;
+        while (value_end > value && is_blank(value_end[-1]))
+            value_end--;
+    }
     *out = (struct field){
         .name = name,
         .name_len = (uint16_t)(colon - name),

@@ -57,8 +57,10 @@ static struct field *find(const struct weir_head *h, enum field_id id, weir_str 
     if (id != FIELD_OTHER && !head_has_id(h, id))
         return NULL;
     for (; i < h->count; i++) {
-        if (is_called(&h->fields[i], id, name))
-            return &h->fields[i];
+        struct field *f = &h->fields[i];
+
+        if (f->id == id && (id != FIELD_OTHER || is_called(f, id, name)))
+            return f;
     }
     return NULL;
 }

@@ -64,6 +64,42 @@ static const uint8_t slots[SLOTS] = {
 
 static_assert(FIELD_COUNT <= 64, "head.present has a bit for every known name");
 
+/* Do the `width` bytes at `p` and at `known` differ in nothing but the case of letters? The known
+ * names consist of letters, digits and "-", of which only letters have the bit 0x40: it tells where
+ * the bit 0x20 may differ. */
+static inline bool same_but_case(const char *p, const char *known, size_t width)
+{
+    uint64_t a = 0, b = 0;
+
+    memcpy(&a, p, width);
+    memcpy(&b, known, width);
+    return ((a ^ b) & ~((b & UINT64_C(0x4040404040404040)) >> 1)) == 0;
+}
+
+/* Compares in words of `width` bytes, `len` being at least one of them; the last two may
+ * overlap. */
+static inline bool is_name_by(const char *p, const char *known, size_t len, size_t width)
+{
+    size_t last = len - width;
+
+    for (size_t i = 0; i < last; i += width) {
+        if (!same_but_case(p + i, known + i, width))
+            return false;
+    }
+    return same_but_case(p + last, known + last, width);
+}
+
+static inline bool is_name(weir_str name, weir_str known)
+{
+    if (name.len != known.len)
+        return false;
+    if (name.len >= 8)
+        return is_name_by(name.ptr, known.ptr, name.len, 8);
+    if (name.len >= 4)
+        return is_name_by(name.ptr, known.ptr, name.len, 4);
+    return is_name_by(name.ptr, known.ptr, name.len, 2);
+}
+
 enum field_id field_id_of(weir_str name)
 {
     enum field_id id;
@@ -72,9 +108,7 @@ enum field_id field_id_of(weir_str name)
         return FIELD_OTHER;
     id = slots[SLOT((unsigned)name.len, (unsigned char)name.ptr[0],
                     (unsigned char)name.ptr[name.len - 1])];
-    if (id == FIELD_OTHER || !weir_str_eq_nocase(name, names[id]))
-        return FIELD_OTHER;
-    return id;
+    return id != FIELD_OTHER && is_name(name, names[id]) ? id : FIELD_OTHER;
 }
 
 weir_str field_name_of(enum field_id id)

@@ -42,6 +42,8 @@ static void add(struct output *out, const char *ptr, size_t len)
 /* Adds a piece, by copy if it is small and there is a buffer with room. */
 static void add_piece(struct output *out, const char *ptr, size_t len)
 {
+    if (len == 0)
+        return;
     if (out->buf == NULL || len > COPY_MAX || len > out->cap - out->used) {
         add(out, ptr, len);
         return;

@@ -67,7 +67,7 @@ static struct worker *worker_new(unsigned id)
 
     if (w == NULL)
         return NULL;
-    *w = (struct worker){ .id = id };
+    *w = (struct worker){ .id = id, .trim_at = TIMER_NONE };
     w->inbox_end = &w->inbox;
     wheel_init(&w->wheel, clock_now());
     w->epoll = sys_epoll_create();

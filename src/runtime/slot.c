@@ -2,7 +2,7 @@
  *
  * Everything an event, a reader, a timeout or a taker decides is one compare-and-swap on a word that also holds the generation and a sequence
  * number, so a decision that rests on something old fails. The counterexamples this order of steps prevents are D1 to D17 in
- * tests/unit/test_rt_litmus.c. */
+ * tests/unit/test_rt_slot.c. */
 #include <limits.h>
 
 #include "runtime/sys.h"

@@ -15,7 +15,7 @@
 #include "runtime/overflow.h"
 #include "runtime/sys.h"
 
-enum { EVENTS = 256, RUNS = 64, WAKE_THIEF = 8 };
+enum { EVENTS = 256, RUNS = 64, WAKE_THIEF = 8, TRIMS = 12 };
 
 void (*rt_turn_hook)(void);
 
@@ -272,10 +272,27 @@ static int sleep_ms(const struct worker *w, int64_t now)
     if (atomic_load_explicit(&rt.starved_count, memory_order_relaxed) > 0
         || atomic_load_explicit(&rt.stopping, memory_order_relaxed))
         until = MIN(until, now + 10 * WEIR_MS);
+    until = MIN(until, w->trim_at);
     if (until == TIMER_NONE)
         return -1;
     ms = until <= now ? 0 : (until - now + WEIR_MS - 1) / WEIR_MS;
     return (int)MIN(ms, 60 * 1000);
+}
+
+/* Worker 0 gives back the memory that a peak has left: each second, until some time after its last event. */
+static void trim(struct worker *w, bool active)
+{
+    if (w->id != 0)
+        return;
+    if (active)
+        w->trims = TRIMS;
+    if (active && w->trim_at == TIMER_NONE)
+        w->trim_at = w->now + WEIR_SEC;
+    if (w->now < w->trim_at)
+        return;
+    stacks_trim();
+    bufs_trim();
+    w->trim_at = --w->trims > 0 ? w->now + WEIR_SEC : TIMER_NONE;
 }
 
 static bool something_to_do(struct worker *w)
@@ -336,13 +353,15 @@ static void run_some(struct worker *w)
 
 static void turn(struct worker *w, struct epoll_event *events)
 {
-    poll_events(w, events);
+    int n = poll_events(w, events);
+
     drain_inbox(w);
     timers_expire(w);
     if (unlikely(atomic_load_explicit(&rt.starved_count, memory_order_relaxed) > 0))
         slots_starved(w->now);
     queue_batch(w);
     run_some(w);
+    trim(w, n > 0);
     if (rt_turn_hook != NULL)
         rt_turn_hook();
     count(&w->turns, 1);

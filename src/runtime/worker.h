@@ -135,6 +135,8 @@ struct worker {
     int              epoll, wake_fd;
     pthread_t        thread;
     int64_t          now;
+    int64_t          trim_at;     /* worker 0: when memory is given back next */
+    unsigned         trims;       /* how often still */
     struct fiber     fiber;       /* of the thread: the scheduler */
     struct co       *current;
     struct strand   *running;

@@ -141,14 +141,18 @@ static char *exchange(size_t place, char *buf)
 
 static void mark(char *buf)
 {
-    memcpy(buf, &buf, sizeof buf);
-    memcpy(buf + BUF_SIZE - sizeof buf, &buf, sizeof buf);
+    uintptr_t name = (uintptr_t)buf;
+
+    memcpy(buf, &name, sizeof name);
+    memcpy(buf + BUF_SIZE - sizeof name, &name, sizeof name);
 }
 
 static void check(const char *buf)
 {
-    ensure(memcmp(buf, &buf, sizeof buf) == 0);
-    ensure(memcmp(buf + BUF_SIZE - sizeof buf, &buf, sizeof buf) == 0);
+    uintptr_t name = (uintptr_t)buf;
+
+    ensure(memcmp(buf, &name, sizeof name) == 0);
+    ensure(memcmp(buf + BUF_SIZE - sizeof name, &name, sizeof name) == 0);
 }
 
 static void *work(void *arg)

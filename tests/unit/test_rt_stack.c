@@ -325,9 +325,9 @@ static void an_overflow_says_whose(void **state)
         int status = in_child(die_by_overflow, kinds[i], text, sizeof text);
 
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-        assert_string_equal(strtok(text, "\n"),
-                            "weir: stack overflow in proxy balancer, phase request_filter (stack of "
-                            "128 KiB): use a larger stack_size, or move big buffers to weir_alloc");
+        assert_non_null(strstr(text, /* ASan has a word on ucontext to say before it */
+                               "weir: stack overflow in proxy balancer, phase request_filter (stack of "
+                               "128 KiB): use a larger stack_size, or move big buffers to weir_alloc\n"));
     }
     stacks_free();
 }

@@ -250,6 +250,7 @@ int main(void)
         cmocka_unit_test(other_errors),
         cmocka_unit_test(bad_backends),
         cmocka_unit_test(it_serves_and_stops),
+        cmocka_unit_test(it_serves_and_stops), /* again in the same process */
         cmocka_unit_test(stopped_before_it_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
