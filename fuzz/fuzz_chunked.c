@@ -86,7 +86,7 @@ static void check_trailers(weir_str text)
         ensure(out != NULL);
         len = (ptrdiff_t)h1_print_trailers(out, &head);
         ensure(chunked_trailers((weir_str){ out, (size_t)len }, &reason) == len);
-        ensure(h1_parse_trailers((weir_str){ out, (size_t)len }, &fuzz_limits, &again,
+        ensure(h1_parse_trailers((weir_str){ out, (size_t)len }, &printed_limits, &again,
                                  WEIR_EBADBODY, &fault) == 0);
         ensure_same_fields(&head, &again);
         free(out);

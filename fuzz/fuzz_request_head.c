@@ -29,7 +29,7 @@ static void forward(const struct weir_head *head, const struct framing *framing,
     text = print_checked(&up, &extra);
     ensure(scan_checked(text, &scan) == 1 && scan.at == text.len);
     head_init(&again, arena, 0);
-    ensure(h1_parse_request(text, scan.lines, &fuzz_limits, &again, &fault) == 0);
+    ensure(h1_parse_request(text, scan.lines, &printed_limits, &again, &fault) == 0);
     ensure(weir_str_eq(again.method, head->method) && weir_str_eq(again.target, head->target));
     ensure(again.minor == 1);
     ensure(framing_request(&again, &framing_again, &fault) == 0);

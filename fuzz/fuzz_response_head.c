@@ -22,7 +22,7 @@ static void forward(const struct weir_head *head, const struct framing *framing,
     text = print_checked(&down, &extra);
     ensure(scan_checked(text, &scan) == 1 && scan.at == text.len);
     head_init(&again, arena, 0);
-    ensure(h1_parse_response(text, scan.lines, &fuzz_limits, &again, &fault) == 0);
+    ensure(h1_parse_response(text, scan.lines, &printed_limits, &again, &fault) == 0);
     ensure(again.status == head->status);
     ensure(head->reason.len == 0 || weir_str_eq(again.reason, head->reason));
     ensure(framing_response(&again, method, &framing_again, &fault) == 0);

@@ -16,6 +16,11 @@ static const struct h1_limits fuzz_limits = {
     .max_head = 65536, .max_field = 4096, .max_target = 1024, .max_fields = 50
 };
 
+/* For what was printed: a blank behind each colon and the fields of the connection come on top. */
+static const struct h1_limits printed_limits = {
+    .max_head = 131072, .max_field = 8192, .max_target = 2048, .max_fields = 60
+};
+
 /* Scans by `kind` in random steps. */
 static inline int scan_in_steps(enum scan_kind kind, weir_str text, struct random *r,
                                 struct h1_scan *scan)

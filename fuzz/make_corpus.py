@@ -25,10 +25,13 @@ def response(line, *fields):
 
 TARGETS = [
     b'/', b'/a/b?c=d&e', b'/%41%2f%00', b'//a//b', b'/a/../b', b'/a/./b/.', b'/..', b'/%2e%2e/x',
-    b'/..;/x', b'/a;x=1/b', b'/%7euser', b'/%c3%a9', b'/a%5cb', b'/a\\b', b'/a b', b'/#f', b'/%', b'/%zz',
+    b'/..;/x', b'/a;x=1/b', b'/%7euser', b'/%c3%a9', b'/a%5cb', b'/a\\b', b'/a b', b'/#f', b'/%',
+    b'/%zz',
     b'*', b'http://h', b'http://h/', b'http://h?q', b'HTTPS://h:443/p?q', b'http://[::1]:80/',
-    b'http://u@h/', b'http:///a', b'http:h', b'http:/\\h', b'ftp://h/', b'h:443', b'[::1]:443', b':80',
-    b'h:99999', b'a.example.org', b'127.0.0.1:8080', b'[fe80::1%25eth0]', b'/.well-known/x', b'/...',
+    b'http://u@h/', b'http:///a', b'http:h', b'http:/\\h', b'ftp://h/', b'h:443', b'[::1]:443',
+    b':80',
+    b'h:99999', b'a.example.org', b'127.0.0.1:8080', b'[fe80::1%25eth0]', b'/.well-known/x',
+    b'/...',
     b'/a/b/c/../../d', b'/[x]?y[]=z',
 ]
 
@@ -45,9 +48,11 @@ LENGTHS = [
 
 ODD_FIELDS = [
     (b'A : b',), (b' A: b',), (b'A: b', b' folded'), (b'A',), (b': b',), (b'A:',), (b'A: \t b \t',),
-    (b'A: caf\xc3\xa9',), (b'A: b\x00',), (b'A: \x7f',), (b'A: b\rc',), (b'A: b\nB: c',), (b'A@: b',),
+    (b'A: caf\xc3\xa9',), (b'A: b\x00',), (b'A: \x7f',), (b'A: b\rc',), (b'A: b\nB: c',),
+    (b'A@: b',),
     (b'x-forwarded-for: 1.2.3.4', b'Forwarded: for=1.2.3.4'),
-    (b'Connection: close, x-hop', b'X-Hop: 1'), (b'Connection: host',), (b'Connection: upgrade', b'Upgrade: x'),
+    (b'Connection: close, x-hop', b'X-Hop: 1'), (b'Connection: host',), (b'Connection: upgrade',
+    b'Upgrade: x'),
     (b'Keep-Alive: timeout=5', b'Proxy-Connection: close', b'TE: trailers', b'Trailer: x'),
     (b'Cookie: a=1', b'Cookie: b=2', b'Cache-Control: no-cache', b'X-Long: ' + b'x' * 100),
     tuple(b'F%d: %d' % (i, i) for i in range(20)),
@@ -93,14 +98,17 @@ response_head = (
     [response(line, b'A: b') for line in (
         b'HTTP/1.1 200 OK', b'HTTP/1.0 200 OK', b'HTTP/1.1 204 No Content', b'HTTP/1.1 304 x',
         b'HTTP/1.1 100 Continue', b'HTTP/1.1 103 Early Hints', b'HTTP/1.1 101 x', b'HTTP/1.1 200',
-        b'HTTP/1.1 200 ', b'HTTP/1.1 599 caf\xc3\xa9', b'HTTP/1.1 600 x', b'HTTP/1.1 099 x', b'HTTP/1.1 2000 x',
-        b'HTTP/1.1  200 OK', b'HTTP/1.1 2x0 OK', b'HTTP/2.0 200 OK', b'HTTP/1.9 200 OK', b'ICY 200 OK',
+        b'HTTP/1.1 200 ', b'HTTP/1.1 599 caf\xc3\xa9', b'HTTP/1.1 600 x', b'HTTP/1.1 099 x',
+        b'HTTP/1.1 2000 x',
+        b'HTTP/1.1  200 OK', b'HTTP/1.1 2x0 OK', b'HTTP/2.0 200 OK', b'HTTP/1.9 200 OK',
+        b'ICY 200 OK',
         b'HTTP/1.1', b'http/1.1 200 OK', b'HTTP/1.1 200\tOK')]
     + [response(b'HTTP/1.1 200 OK', *f) for f in LENGTHS + ODD_FIELDS]
     + [response(b'HTTP/1.1 304 Not Modified', *f) for f in LENGTHS[:4]]
     + [response(b'HTTP/1.0 200 OK', *f) for f in LENGTHS[7:10]]
     + [
-        response(b'HTTP/1.1 200 OK', b'Date: now', b'Server: x', b'Set-Cookie: a', b'Set-Cookie: b'),
+        response(b'HTTP/1.1 200 OK', b'Date: now', b'Server: x', b'Set-Cookie: a',
+        b'Set-Cookie: b'),
         response(b'HTTP/1.1 200 OK', b'Connection: close'),
         b'HTTP/1.1 200 OK\n\n', b'<html>\r\n\r\n', b'HTTP/1.1 200 OK\r\nA: b\r\n',
         b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n',
@@ -109,28 +117,41 @@ response_head = (
 
 chunked = [
     b'0\r\n\r\n', b'5\r\nhello\r\n0\r\n\r\n', b'5\r\nhello\r\n6\r\n world\r\n0\r\nA: b\r\n\r\n',
-    b'1;a=b;c;d="e\\"f"\r\nx\r\n0;g\r\n\r\n', b'1 ; a = b\t; c\r\nx\r\n0\r\n\r\n', b'1 \r\nx\r\n', b'1;\r\nx\r\n',
-    b'1;a="b\r\n"\r\n', b'1;a="b\\\r\n"\r\n', b'0000000000000001\r\nx\r\n00\r\n\r\n', b'00000000000000001\r\nx\r\n',
-    b'7fffffffffffffff\r\nx', b'8000000000000000\r\nx', b'10000000000000000\r\nx', b'ffffffffffffffff\r\n',
-    b'+5\r\nhello\r\n', b'-5\r\nhello\r\n', b'0x5\r\nhello\r\n', b'5_\r\nhello\r\n', b' 5\r\nhello\r\n',
-    b'5\nhello\r\n', b'5\rhello\r\n', b'5\r\nhello0\r\n\r\n', b'5\r\nhello\n0\r\n\r\n', b'5\r\nhel', b'5\r\nhello\r',
+    b'1;a=b;c;d="e\\"f"\r\nx\r\n0;g\r\n\r\n', b'1 ; a = b\t; c\r\nx\r\n0\r\n\r\n', b'1 \r\nx\r\n',
+    b'1;\r\nx\r\n',
+    b'1;a="b\r\n"\r\n', b'1;a="b\\\r\n"\r\n', b'0000000000000001\r\nx\r\n00\r\n\r\n',
+    b'00000000000000001\r\nx\r\n',
+    b'7fffffffffffffff\r\nx', b'8000000000000000\r\nx', b'10000000000000000\r\nx',
+    b'ffffffffffffffff\r\n',
+    b'+5\r\nhello\r\n', b'-5\r\nhello\r\n', b'0x5\r\nhello\r\n', b'5_\r\nhello\r\n',
+    b' 5\r\nhello\r\n',
+    b'5\nhello\r\n', b'5\rhello\r\n', b'5\r\nhello0\r\n\r\n', b'5\r\nhello\n0\r\n\r\n',
+    b'5\r\nhel', b'5\r\nhello\r',
     b'2\r\n\r\n\r\n0\r\n\r\n', b'a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n', b'',
-    b'0\r\nA: b\r\nC: d\r\n\r\n', b'0\r\nHost: evil\r\nContent-Length: 5\r\nETag: x\r\n\r\n', b'0\r\nA : b\r\n\r\n',
+    b'0\r\nA: b\r\nC: d\r\n\r\n', b'0\r\nHost: evil\r\nContent-Length: 5\r\nETag: x\r\n\r\n',
+    b'0\r\nA : b\r\n\r\n',
     b'0\r\n folded\r\n\r\n', b'0\r\nA: b\n\n', b'0\r\n\n', b'0\r\nA\r\n\r\n',
     b'0\r\nX-Forwarded-For: 1\r\nIf-Match: *\r\n\r\n', b'1;' + b'x' * 300 + b'\r\ny\r\n0\r\n\r\n',
 ]
 
-uri = TARGETS + [b'', b'?', b'/?', b'/a?b?c', b'http://', b'https://[::1', b'u@h:443', b'/\xc3\xa9', b'/a\x00b',
+uri = TARGETS + [b'', b'?', b'/?', b'/a?b?c', b'http://', b'https://[::1', b'u@h:443',
+    b'/\xc3\xa9', b'/a\x00b',
                  b'/%2E%2E%2F', b'/a/%2e', b'/x/..%3b/y', b'/%252e/x']
 
 date = [
-    b'Sun, 06 Nov 1994 08:49:37 GMT', b'Sunday, 06-Nov-94 08:49:37 GMT', b'Sun Nov  6 08:49:37 1994',
+    b'Sun, 06 Nov 1994 08:49:37 GMT', b'Sunday, 06-Nov-94 08:49:37 GMT',
+    b'Sun Nov  6 08:49:37 1994',
     b'Wed Nov 16 08:49:37 1994', b'Tue, 29 Feb 2000 00:00:00 GMT', b'Wed, 29 Feb 2023 00:00:00 GMT',
-    b'Sat, 31 Dec 2016 23:59:60 GMT', b'Fri, 31 Dec 9999 23:59:59 GMT', b'Fri, 31 Dec 9999 23:59:60 GMT',
-    b'Sat, 01 Jan 0000 00:00:00 GMT', b'Thu, 01 Jan 1970 00:00:00 GMT', b'Mon, 06 Nov 1994 08:49:37 GMT',
-    b'Sunday, 22-Nov-76 00:00:00 GMT', b'Wednesday, 24-Nov-76 00:00:00 GMT', b'Sun, 6 Nov 1994 08:49:37 GMT',
-    b'sun, 06 nov 1994 08:49:37 gmt', b'Sun, 06 Nov 1994 08:49:37', b'0', b'-1', b'', b'1994-11-06T08:49:37Z',
-    b'Sun Nov 06 08:49:37 1994', b'Sunday, 06-Nov-1994 08:49:37 GMT', b'Sun, 06 Nov 1994 24:00:00 GMT',
+    b'Sat, 31 Dec 2016 23:59:60 GMT', b'Fri, 31 Dec 9999 23:59:59 GMT',
+    b'Fri, 31 Dec 9999 23:59:60 GMT',
+    b'Sat, 01 Jan 0000 00:00:00 GMT', b'Thu, 01 Jan 1970 00:00:00 GMT',
+    b'Mon, 06 Nov 1994 08:49:37 GMT',
+    b'Sunday, 22-Nov-76 00:00:00 GMT', b'Wednesday, 24-Nov-76 00:00:00 GMT',
+    b'Sun, 6 Nov 1994 08:49:37 GMT',
+    b'sun, 06 nov 1994 08:49:37 gmt', b'Sun, 06 Nov 1994 08:49:37', b'0', b'-1', b'',
+    b'1994-11-06T08:49:37Z',
+    b'Sun Nov 06 08:49:37 1994', b'Sunday, 06-Nov-1994 08:49:37 GMT',
+    b'Sun, 06 Nov 1994 24:00:00 GMT',
 ]
 
 for name, seeds in {

@@ -326,8 +326,9 @@ static void an_overflow_says_whose(void **state)
 
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
         assert_non_null(strstr(text, /* ASan has a word on ucontext to say before it */
-                               "weir: stack overflow in proxy balancer, phase request_filter (stack of "
-                               "128 KiB): use a larger stack_size, or move big buffers to weir_alloc\n"));
+                               "weir: stack overflow in proxy balancer, phase request_filter "
+                               "(stack of 128 KiB): use a larger stack_size, or move big buffers "
+                               "to weir_alloc\n"));
     }
     stacks_free();
 }
@@ -396,7 +397,8 @@ static void less_address_space_means_fewer(void **state)
     assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
 }
 
-static enum stack_guard by_madvise = GUARD_MADVISE, by_mprotect = GUARD_MPROTECT, found = GUARD_AUTO;
+static enum stack_guard by_madvise = GUARD_MADVISE, by_mprotect = GUARD_MPROTECT;
+static enum stack_guard found = GUARD_AUTO;
 
 #define WITH(kind, test) { #test " (" #kind ")", test, NULL, NULL, &kind }
 #define WITH_BOTH(test) WITH(by_madvise, test), WITH(by_mprotect, test)

@@ -1,5 +1,5 @@
-/* test_rt_switch.c -- fibers: what a switch keeps, where a fiber begins and ends, and that stacks may
- * have many lives. The sanitizers watch all of it in their builds. */
+/* test_rt_switch.c -- fibers: what a switch keeps, where a fiber begins and ends, and that stacks
+ * may have many lives. The sanitizers watch all of it in their builds. */
 #include "cases.h"
 
 #include <execinfo.h>
@@ -83,7 +83,8 @@ static uint64_t churn(uint64_t seed, struct fiber *me, struct fiber *next)
 {
     uint64_t a = seed, b = seed * 3, c = seed * 5, d = seed * 7, e = seed * 11, f = seed * 13;
     uint64_t g = seed * 17, h = seed * 19, i = seed * 23, j = seed * 29, k = seed * 31;
-    double p = (double)seed, q = p + 1, r = p + 2, s = p + 3, t = p + 4, u = p + 5, v = p + 6, w = p + 7;
+    double p = (double)seed, q = p + 1, r = p + 2, s = p + 3;
+    double t = p + 4, u = p + 5, v = p + 6, w = p + 7;
 
     for (int round = 0; round < ROUNDS; round++) {
         a += k, b ^= a, c += b, d ^= c, e += d, f ^= e, g += f, h ^= g, i += h, j ^= i, k += j;
@@ -117,7 +118,7 @@ static void keeps_registers_between_fibers(void **state)
     fiber_thread(&home);
     for (size_t i = 0; i < ARRAY_LEN(fibers); i++)
         stacks[i] = make(&fibers[i], churn_in_fiber, (void *)(uintptr_t)i);
-    fiber_switch(&home, &fibers[0], false); /* they go round by themselves; the last one comes back */
+    fiber_switch(&home, &fibers[0], false); /* they go round; the last one comes back */
     race_acquire(results);
     for (size_t i = 0; i < ARRAY_LEN(fibers); i++) {
         assert_int_equal(results[i], churn(i + 100, NULL, NULL));
