@@ -32,8 +32,8 @@ strand_ref strand_self(void);
  * thread; never blocks; only the first cause counts. */
 void strand_cancel(strand_ref ref, int cause);
 
-/* The same for every strand that lives. */
-void strand_cancel_all(int cause);
+/* The same for every strand that lives; returns their number. */
+unsigned strand_cancel_all(int cause);
 
 /* What this coroutine was cancelled for: the first cause of its scopes, innermost first; WEIR_ECANCELED if there is none. */
 int strand_cause(void);

@@ -167,25 +167,13 @@ int rt_start(const struct rt_config *config)
     return rc;
 }
 
-static int64_t strands_alive(void)
-{
-    int64_t n = 0;
-
-    for (unsigned i = 0; i < rt.count; i++)
-        n += atomic_load_explicit(&rt.workers[i]->strands, memory_order_relaxed);
-    return n;
-}
-
 /* Worker 0 cancels what lives, turn by turn, until nothing does; then all end. */
 void worker_stopping(struct worker *w)
 {
     if (w->id != 0)
         return;
-    if (strands_alive() == 0) {
+    if (strand_cancel_all(WEIR_ESHUTDOWN) == 0)
         atomic_store_explicit(&rt.exiting, true, memory_order_release);
-        return;
-    }
-    strand_cancel_all(WEIR_ESHUTDOWN);
 }
 
 unsigned rt_workers(void)
@@ -193,15 +181,10 @@ unsigned rt_workers(void)
     return rt.count;
 }
 
-static void nothing(void *arg)
-{
-    (void)arg;
-}
-
 void rt_stop(void)
 {
     atomic_store_explicit(&rt.stopping, true, memory_order_release);
-    ensure(rt_post(0, nothing, NULL) == 0);
+    worker_wake(rt.workers[0]); /* from now on it sleeps for 10 ms at most */
     pthread_join(rt.workers[0]->thread, NULL);
     for (unsigned i = 1; i < rt.count; i++)
         worker_wake(rt.workers[i]);

@@ -83,8 +83,6 @@ int strand_start(void (*fn)(void *), void *arg)
     st->on_notice = NULL;
     c->scope = &st->root;
     atomic_store_explicit(&st->generation, generation_of(st) + 1, memory_order_release);
-    atomic_store_explicit(&w->strands, atomic_load_explicit(&w->strands, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
     /* born woken: nobody else knows it yet, so no compare-and-swap */
     word = atomic_load_explicit(&c->wait, memory_order_relaxed);
     atomic_store_explicit(&c->wait, WAIT_WORD(WAIT_NUMBER(word) + 1, WAIT_RUN, 0),
@@ -145,16 +143,20 @@ void strand_notify(strand_ref ref)
     post(st, NULL);
 }
 
-void strand_cancel_all(int cause)
+unsigned strand_cancel_all(int cause)
 {
     uint32_t made = atomic_load_explicit(&rt.strands.made, memory_order_acquire);
+    unsigned alive = 0;
 
     for (uint32_t i = 0; i < made; i++) {
         strand_ref ref = ref_of(slab_at(&rt.strands, i));
 
-        if (ref >> 32 & 1)
+        if (ref >> 32 & 1) {
             strand_cancel(ref, cause);
+            alive++;
+        }
     }
+    return alive;
 }
 
 /* What was posted for this strand; what was for an earlier one of the same header is dropped: nothing but the atomic
@@ -225,8 +227,6 @@ static struct co *pop(struct strand *st)
 static void strand_end(struct worker *w, struct strand *st)
 {
     atomic_store_explicit(&st->generation, generation_of(st) + 1, memory_order_release);
-    atomic_store_explicit(&w->strands, atomic_load_explicit(&w->strands, memory_order_relaxed) - 1,
-                          memory_order_relaxed);
     slab_put(&rt.strands, &w->strand_items, st);
 }
 

@@ -128,7 +128,6 @@ struct worker {
     _Atomic int      sleeping;
     _Atomic int64_t  turn_start;
     struct spin      lease;       /* the right to poll `epoll` */
-    _Atomic int64_t  strands;     /* started here minus ended here */
 
     /* its own */
     _Alignas(64) unsigned id;
