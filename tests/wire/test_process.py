@@ -155,6 +155,8 @@ def refused(address):
         Client(address).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:    # it stood in the backlog of a listener that just went
+        pass
     return False
 
 
