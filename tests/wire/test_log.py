@@ -126,7 +126,7 @@ def test_no_log(weir, origin):
 
 def test_log_to_stdout(weir, origin):
     """The default; and all of it is written before the process ends."""
-    p = weir(origin(), log=False)
+    p = weir("--workers", 1, origin(), log=False)
     for i in range(50):
         p.ask(request("GET", f"/{i}"))
     p.close_clients()
