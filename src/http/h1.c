@@ -33,7 +33,7 @@ int h1_fail(struct h1_conn *c, int err, const char *fault)
 static int h1_gone(struct http_stream *st)
 {
     struct h1_conn *c = h1_of(st);
-    unsigned        flags = slot_flags(slot_load(c->net.slot, DIR_IN));
+    unsigned flags = slot_flags(slot_load(c->net.slot, DIR_IN));
 
     if (flags & SLOT_ERR)
         return c->net.reset_err;
@@ -54,18 +54,19 @@ static void h1_reset(struct http_stream *st)
 static const struct http_ops h1_ops = {
     .read_head = h1_read_head,
     .read_body = h1_read_body,
-    .write     = h1_write,
-    .reset     = h1_reset,
-    .gone      = h1_gone,
+    .write = h1_write,
+    .reset = h1_reset,
+    .gone = h1_gone,
 };
 
-void h1_init(struct h1_conn *c, enum h1_role role, struct stream net, const struct h1_limits *limits)
+void h1_init(struct h1_conn *c, enum h1_role role, struct stream net,
+             const struct h1_limits *limits)
 {
     *c = (struct h1_conn){
-        .http   = { .ops = &h1_ops },
-        .net    = net,
+        .http = { .ops = &h1_ops },
+        .net = net,
         .limits = limits,
-        .role   = role,
+        .role = role,
     };
     h1_next(c);
 }
@@ -103,10 +104,10 @@ bool h1_reusable(const struct h1_conn *c)
 bool h1_drain(struct h1_conn *c, struct deadline until)
 {
     struct http_stream *st = &c->http;
-    struct pace         pace = { .limit = until, .gap = WEIR_FOREVER };
-    size_t              dropped = 0;
-    weir_str            piece;
-    int                 rc;
+    struct pace pace = { .limit = until, .gap = WEIR_FOREVER };
+    size_t dropped = 0;
+    weir_str piece;
+    int rc;
 
     if (st->body_done)
         return true;

@@ -13,28 +13,29 @@
 enum h1_role { H1_SERVER, H1_CLIENT };
 
 struct h1_conn {
-    struct http_stream      http; /* first: ops get a pointer to it */
-    struct stream           net;
+    struct http_stream http; /* first: ops get a pointer to it */
+    struct stream net;
     const struct h1_limits *limits;
 
     /* Bytes read and not yet consumed: buf[pos..end). */
-    char    *buf;     /* from buf_get, or malloc'ed (`cap` > BUF_SIZE) for a large head; NULL: none */
+    char *buf; /* from buf_get, or malloc'ed (`cap` > BUF_SIZE) for a large head; NULL: none */
     uint32_t pos, end, cap;
 
     /* The message being read, and the one being written. */
     struct chunked chunked;
-    uint64_t       read_left, write_left;
-    uint8_t        read_mode, write_mode; /* enum body_mode */
-    uint8_t        role;
-    uint8_t        peer_minor;  /* server: version of the current request */
-    bool           broken;      /* an error on the way: never used again */
-    bool           cut;         /* close by RST: what was sent must not look complete */
-    bool           heard;       /* client: a byte of a response has been seen */
-    struct arena  *arena;       /* of the message being read: trailers go there */
+    uint64_t read_left, write_left;
+    uint8_t read_mode, write_mode; /* enum body_mode */
+    uint8_t role;
+    uint8_t peer_minor;  /* server: version of the current request */
+    bool broken;         /* an error on the way: never used again */
+    bool cut;            /* close by RST: what was sent must not look complete */
+    bool heard;          /* client: a byte of a response has been seen */
+    struct arena *arena; /* of the message being read: trailers go there */
 };
 
 /* A connection on a fresh stream. Limits must outlive it. */
-void h1_init(struct h1_conn *c, enum h1_role role, struct stream net, const struct h1_limits *limits);
+void h1_init(struct h1_conn *c, enum h1_role role, struct stream net,
+             const struct h1_limits *limits);
 
 /* Makes ready for the next exchange (before read_head on a server, before write on a client). */
 void h1_next(struct h1_conn *c);

@@ -31,7 +31,7 @@ static int make_room(struct h1_conn *c)
 static int fill(struct h1_conn *c, struct pace *pace)
 {
     ssize_t n;
-    int     rc;
+    int rc;
 
     h1_release(c);
     if (c->buf == NULL && !stream_readable(&c->net)) {
@@ -53,7 +53,7 @@ static int grow_for_head(struct h1_conn *c)
 {
     size_t cap = c->limits->max_head + 2 + BUF_SIZE;
     size_t used = c->end - c->pos;
-    char  *bigger;
+    char *bigger;
 
     if (c->end < c->cap || c->pos > 0 || c->cap >= cap)
         return 0;
@@ -112,7 +112,7 @@ static int head_cut(struct h1_conn *c)
 static int collect_head(struct h1_conn *c, struct h1_scan *scan, struct pace *pace)
 {
     bool may_skip = c->role == H1_SERVER;
-    int  rc;
+    int rc;
 
     for (;;) {
         if (may_skip && scan->at == 0 && skip_empty_line(c))
@@ -142,8 +142,8 @@ static int collect_head(struct h1_conn *c, struct h1_scan *scan, struct pace *pa
 static int frame(struct h1_conn *c, const struct weir_head *head, enum method method)
 {
     struct http_stream *st = &c->http;
-    struct h1_fault     fault = { NULL };
-    int                 rc;
+    struct h1_fault fault = { NULL };
+    int rc;
 
     if (c->role == H1_SERVER)
         rc = framing_request(head, &st->framing, &fault);
@@ -158,8 +158,8 @@ static int frame(struct h1_conn *c, const struct weir_head *head, enum method me
     c->read_mode = (uint8_t)st->framing.mode;
     c->read_left = st->framing.mode == BODY_LENGTH ? st->framing.length : 0;
     chunked_init(&c->chunked);
-    st->body_done = st->framing.mode == BODY_NONE
-                    || (st->framing.mode == BODY_LENGTH && st->framing.length == 0);
+    st->body_done = st->framing.mode == BODY_NONE ||
+                    (st->framing.mode == BODY_LENGTH && st->framing.length == 0);
     return 1;
 }
 
@@ -167,12 +167,12 @@ int h1_read_head(struct http_stream *st, struct weir_head *out, enum method meth
                  struct deadline until)
 {
     struct h1_conn *c = h1_of(st);
-    struct pace     pace = { .limit = until, .gap = WEIR_FOREVER };
+    struct pace pace = { .limit = until, .gap = WEIR_FOREVER };
     struct h1_fault fault = { NULL };
-    struct h1_scan  scan;
-    weir_str        text;
-    char           *copy;
-    int             rc;
+    struct h1_scan scan;
+    weir_str text;
+    char *copy;
+    int rc;
 
     h1_scan_init(&scan);
     rc = collect_head(c, &scan, &pace);
@@ -205,11 +205,11 @@ static int bad_body(struct h1_conn *c, const char *reason)
 /* The trailer section behind the last chunk: HTTP_END, HTTP_LATER, < 0. */
 static int take_trailers(struct h1_conn *c)
 {
-    weir_str          in = { c->buf + c->pos, c->end - c->pos };
-    struct h1_fault   fault = { NULL };
+    weir_str in = { c->buf + c->pos, c->end - c->pos };
+    struct h1_fault fault = { NULL };
     struct weir_head *trailers;
-    ptrdiff_t         len = chunked_trailers(in, &fault.reason);
-    weir_str          text;
+    ptrdiff_t len = chunked_trailers(in, &fault.reason);
+    weir_str text;
 
     if (len < 0)
         return bad_body(c, fault.reason);
@@ -237,9 +237,9 @@ static int take_trailers(struct h1_conn *c)
 static int take_chunks(struct h1_conn *c, weir_str *piece)
 {
     weir_str in = { c->buf + c->pos, c->end - c->pos }, data;
-    char    *start = NULL;
-    size_t   len = 0;
-    int      rc;
+    char *start = NULL;
+    size_t len = 0;
+    int rc;
 
     while ((rc = chunked_next(&c->chunked, &in, &data)) == CHUNKED_DATA) {
         if (start == NULL)
@@ -300,7 +300,7 @@ static int body_cut(struct h1_conn *c)
 int h1_read_body(struct http_stream *st, weir_str *piece, struct pace *pace)
 {
     struct h1_conn *c = h1_of(st);
-    int             rc;
+    int rc;
 
     for (;;) {
         rc = take_piece(c, piece);

@@ -12,10 +12,10 @@ enum { COPY_MAX = 4096 };
 
 /* The bytes of one call on their way out. */
 struct output {
-    char        *buf;   /* head and small pieces; NULL: none */
-    size_t       used, cap;
+    char *buf; /* head and small pieces; NULL: none */
+    size_t used, cap;
     struct iovec iov[4];
-    int          n;
+    int n;
 };
 
 static void output_done(struct output *out)
@@ -75,9 +75,9 @@ static weir_str connection_value(const struct h1_conn *c, bool interim)
 static int put_head(struct h1_conn *c, const struct http_message *m, struct output *out)
 {
     const struct weir_head *head = m->head;
-    bool                    interim = head->status != 0 && head->status < 200;
-    struct h1_extra         extra = { .framing = m->framing, .length_as = m->length_as };
-    size_t                  bound;
+    bool interim = head->status != 0 && head->status < 200;
+    struct h1_extra extra = { .framing = m->framing, .length_as = m->length_as };
+    size_t bound;
 
     if (m->framing.mode == BODY_CHUNKED || m->framing.mode == BODY_CLOSE)
         extra.framing.mode = unknown_length(c);
@@ -153,10 +153,10 @@ int h1_write(struct http_stream *st, const struct http_message *m, weir_str piec
              struct pace *pace)
 {
     struct h1_conn *c = h1_of(st);
-    struct output   out = { .n = 0 };
-    char            line[CHUNK_HEAD_MAX];
-    bool            interim = m != NULL && m->head->status != 0 && m->head->status < 200;
-    int             rc = 0;
+    struct output out = { .n = 0 };
+    char line[CHUNK_HEAD_MAX];
+    bool interim = m != NULL && m->head->status != 0 && m->head->status < 200;
+    int rc = 0;
 
     if (m != NULL)
         rc = put_head(c, m, &out);

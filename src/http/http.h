@@ -14,10 +14,10 @@ struct http_stream;
 /* A message head on its way out, with what the connection must know to frame its body. */
 struct http_message {
     const struct weir_head *head;
-    struct framing          framing;   /* BODY_NONE, BODY_LENGTH; CHUNKED or CLOSE: of unknown length,
+    struct framing framing; /* BODY_NONE, BODY_LENGTH; CHUNKED or CLOSE: of unknown length,
                                           framed as the connection and its peer can */
-    weir_str                length_as; /* a Content-Length to state without a body (HEAD, 304) */
-    weir_str                date;      /* for a response without one; absent: none is added */
+    weir_str length_as;     /* a Content-Length to state without a body (HEAD, 304) */
+    weir_str date;          /* for a response without one; absent: none is added */
 };
 
 enum { HTTP_END = 0, HTTP_PIECE = 1, HTTP_LATER = 2 };
@@ -50,15 +50,15 @@ struct http_ops {
 };
 
 struct http_stream {
-    const struct http_ops  *ops;
-    const char             *fault;         /* words for the last error, static; NULL: none */
-    struct weir_head       *trailers;      /* received, after HTTP_END; NULL: none */
+    const struct http_ops *ops;
+    const char *fault;                     /* words for the last error, static; NULL: none */
+    struct weir_head *trailers;            /* received, after HTTP_END; NULL: none */
     const struct weir_head *send_trailers; /* to be sent with `end`; NULL: none */
-    struct framing          framing;       /* of the message being read */
-    bool                    body_done;     /* its body has been read to its end */
-    bool                    head_sent;     /* a final head has left, at least in part */
-    bool                    message_sent;  /* a message has left completely */
-    bool                    persistent;    /* this exchange may be followed by another; clear it to end
+    struct framing framing;                /* of the message being read */
+    bool body_done;                        /* its body has been read to its end */
+    bool head_sent;                        /* a final head has left, at least in part */
+    bool message_sent;                     /* a message has left completely */
+    bool persistent; /* this exchange may be followed by another; clear it to end
                                               the connection (before a head is sent: and to say so) */
 };
 

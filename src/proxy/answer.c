@@ -12,7 +12,7 @@
 static void settle_connection(struct weir_session *s)
 {
     struct http_stream *down = s->down;
-    bool                small;
+    bool small;
 
     if (downstream_draining())
         down->persistent = false;
@@ -25,8 +25,8 @@ static void settle_connection(struct weir_session *s)
 
 int answer_send(struct weir_session *s, struct weir_head *res, weir_str body)
 {
-    bool                bodyless = res->status == 204 || res->status == 304;
-    bool                head_only = s->req.method_id == METHOD_HEAD;
+    bool bodyless = res->status == 204 || res->status == 304;
+    bool head_only = s->req.method_id == METHOD_HEAD;
     struct http_message m = { .head = res, .date = http_date_now() };
 
     if (s->down->head_sent)
@@ -74,7 +74,7 @@ int weir_send_str(struct weir_session *s, struct weir_head *res, weir_str body)
 int weir_respond(struct weir_session *s, int status, const char *body)
 {
     struct weir_head *res = weir_new_response(s, status);
-    weir_str          text = weir_str_from(body);
+    weir_str text = weir_str_from(body);
 
     if (text.len > 0)
         head_set_id(res, FIELD_CONTENT_TYPE, LIT("text/plain; charset=utf-8"));
@@ -85,13 +85,14 @@ int weir_respond(struct weir_session *s, int status, const char *body)
 static void send_error(struct weir_session *s, int status)
 {
     struct weir_head head;
-    weir_str         phrase = status_reason(status);
+    weir_str phrase = status_reason(status);
 
     head_init(&head, &s->arena, 0);
     head.status = (uint16_t)status;
     head_set_id(&head, FIELD_CONTENT_TYPE, LIT("text/plain; charset=utf-8"));
     if (status == 405) /* RFC 9110 15.5.6 */
-        weir_head_set(&head, LIT("Allow"), LIT("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"));
+        weir_head_set(&head, LIT("Allow"),
+                      LIT("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"));
     s->down_write.limit = deadline_in(rt_now(), ANSWER_TIME, WEIR_ESENDTIME);
     answer_send(s, &head, arena_printf(&s->arena, "%d " WEIR_FMT "\n", status, WEIR_ARG(phrase)));
 }

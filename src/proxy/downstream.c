@@ -19,7 +19,7 @@ static void serve(void *owner);
 static void downstream_free(struct downstream *d)
 {
     struct service *svc = d->service;
-    struct addr     client = d->client;
+    struct addr client = d->client;
 
     h1_close(&d->h1);
     free(d);
@@ -39,8 +39,8 @@ static void expire(struct slot *slot, void *owner)
 }
 
 static const struct slot_class client_class = {
-    .name   = "client",
-    .ready  = ready,
+    .name = "client",
+    .ready = ready,
     .expire = expire,
 };
 
@@ -52,7 +52,7 @@ static int64_t idle_until(const struct downstream *d)
 int downstream_accept(struct service *svc, int fd, const struct addr *client, unsigned id)
 {
     struct downstream *d = malloc(sizeof *d);
-    struct stream      net = { .reset_err = WEIR_ECLIENTGONE, .drains = client->kind != ADDR_UNIX };
+    struct stream net = { .reset_err = WEIR_ECLIENTGONE, .drains = client->kind != ADDR_UNIX };
 
     net.slot = slot_new(fd, &client_class, d);
     if (d == NULL || net.slot == NULL || slot_register(net.slot, id) < 0) {
@@ -79,11 +79,11 @@ static int client_left(void *arg)
 /* One request. false: the connection ends. */
 static bool serve_one(struct downstream *d)
 {
-    struct service      *svc = d->service;
-    struct http_stream  *down = &d->h1.http;
+    struct service *svc = d->service;
+    struct http_stream *down = &d->h1.http;
     struct weir_session *s = session_begin(svc, down, &d->client);
-    struct deadline      head = deadline_in(s->started, svc->header_timeout, WEIR_EHEADTIME);
-    int                  rc;
+    struct deadline head = deadline_in(s->started, svc->header_timeout, WEIR_EHEADTIME);
+    int rc;
 
     h1_next(&d->h1);
     co_label(svc->proxy->name, "reading a request head");
@@ -122,7 +122,7 @@ static void serve(void *owner)
 {
     struct downstream *d = owner;
 
-    enum next          next = NEXT_SERVE;
+    enum next next = NEXT_SERVE;
 
     slot_watch(d->h1.net.slot);
     while (next == NEXT_SERVE)

@@ -6,10 +6,10 @@
 #include "proxy/service.h"
 
 struct downstream {
-    struct h1_conn  h1;
+    struct h1_conn h1;
     struct service *service;
-    struct addr     client;
-    uint64_t        requests; /* begun on this connection */
+    struct addr client;
+    uint64_t requests; /* begun on this connection */
 };
 
 /* Takes an accepted descriptor, and gives it to worker `id` as an idle connection whose first byte starts a request. 0, or

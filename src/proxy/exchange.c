@@ -38,7 +38,7 @@ void exchange(struct weir_session *s, int rc)
     }
     if (rc == WEIR_ECANCELED)
         rc = strand_cause(); /* the client went away, or the process ends */
-    co_mask(); /* whatever ended it: the client is told and the log is written */
+    co_mask();               /* whatever ended it: the client is told and the log is written */
     if (rc < 0)
         answer_error(s, session_fail(s, rc, s->down->fault));
     if (s->service->proxy->logging != NULL) {

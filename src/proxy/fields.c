@@ -10,7 +10,8 @@ static int check_expect(struct weir_session *s)
         head_del_id(&s->req, FIELD_EXPECT);
         return 0;
     }
-    for (struct field *f = head_first_id(&s->req, FIELD_EXPECT); f != NULL; f = head_next_id(&s->req, f))
+    for (struct field *f = head_first_id(&s->req, FIELD_EXPECT); f != NULL;
+         f = head_next_id(&s->req, f))
         if (!weir_eq_nocase(((weir_str){ f->value, f->value_len }), "100-continue"))
             return WEIR_EEXPECT;
     return 0;
@@ -19,7 +20,7 @@ static int check_expect(struct weir_session *s)
 int fields_check_request(struct weir_session *s)
 {
     const char *reason = NULL;
-    int         rc;
+    int rc;
 
     if (s->req.method_id == METHOD_CONNECT)
         return WEIR_EMETHOD;
@@ -44,20 +45,23 @@ static weir_str behind_others(struct weir_session *s, const struct weir_head *up
 {
     weir_str all = { "", 0 };
 
-    for (struct field *f = head_first_id(up, FIELD_X_FORWARDED_FOR); f != NULL; f = head_next_id(up, f))
+    for (struct field *f = head_first_id(up, FIELD_X_FORWARDED_FOR); f != NULL;
+         f = head_next_id(up, f))
         if (f->value_len > 0)
-            all = arena_printf(&s->arena, WEIR_FMT "%.*s, ", WEIR_ARG(all), (int)f->value_len, f->value);
+            all = arena_printf(&s->arena, WEIR_FMT "%.*s, ", WEIR_ARG(all), (int)f->value_len,
+                               f->value);
     return arena_printf(&s->arena, WEIR_FMT WEIR_FMT, WEIR_ARG(all), WEIR_ARG(client));
 }
 
 /* Who asked, and how: X-Forwarded-For, -Proto, -Host. A client's own Forwarded (RFC 7239) goes with those it may have forged. */
 static void add_forwarding(struct weir_session *s, struct weir_head *up)
 {
-    char     buf[ADDR_TEXT];
+    char buf[ADDR_TEXT];
     weir_str client;
-    bool     append = s->service->forwarding == WEIR_FORWARD_APPEND && trusted(s);
+    bool append = s->service->forwarding == WEIR_FORWARD_APPEND && trusted(s);
 
-    client = arena_copy(&s->arena, s->client->kind == ADDR_UNIX ? LIT("unix") : addr_host(s->client, buf));
+    client = arena_copy(&s->arena,
+                        s->client->kind == ADDR_UNIX ? LIT("unix") : addr_host(s->client, buf));
     if (append)
         client = behind_others(s, up, client);
     if (client.ptr == NULL) {
@@ -77,7 +81,7 @@ static void add_forwarding(struct weir_session *s, struct weir_head *up)
 static void require_host(struct weir_session *s, struct weir_head *up)
 {
     const struct addr *to = s->peer.internal.address;
-    char               buf[ADDR_TEXT];
+    char buf[ADDR_TEXT];
 
     if (!head_has_id(up, FIELD_HOST))
         head_set_id(up, FIELD_HOST,

@@ -31,7 +31,7 @@ static int read_request_body(struct weir_session *s, weir_str *piece, struct pac
 static int write_upstream(struct weir_session *s, const struct http_message *m, weir_str piece)
 {
     struct http_stream *up = &s->up->h1.http;
-    int                 rc;
+    int rc;
 
     if (s->down->body_done)
         up->send_trailers = s->down->trailers;
@@ -48,8 +48,8 @@ static int write_upstream(struct weir_session *s, const struct http_message *m, 
 static int upload(void *arg)
 {
     struct weir_session *s = arg;
-    weir_str             piece;
-    int                  rc;
+    weir_str piece;
+    int rc;
 
     co_label(s->service->proxy->name, "sending the request body");
     while (!s->down->body_done && !s->upload_broken) {
@@ -64,8 +64,8 @@ static int upload(void *arg)
 static int send_request(struct weir_session *s)
 {
     struct http_message m = { .head = &s->up_req, .framing = s->down->framing };
-    weir_str            piece;
-    int                 rc;
+    weir_str piece;
+    int rc;
 
     rc = read_request_body(s, &piece, NULL);
     if (rc < 0)
@@ -80,13 +80,13 @@ static int send_request(struct weir_session *s)
 /* Does the client wait for word from us before it sends its body? */
 static bool client_waits(const struct weir_session *s)
 {
-    return s->uploading && !s->upload.done && s->received == 0 && !s->continued
-           && head_has_id(&s->req, FIELD_EXPECT);
+    return s->uploading && !s->upload.done && s->received == 0 && !s->continued &&
+           head_has_id(&s->req, FIELD_EXPECT);
 }
 
 static int tell_to_continue(struct weir_session *s)
 {
-    struct weir_head    head;
+    struct weir_head head;
     struct http_message m = { .head = &head };
 
     s->continued = true;
@@ -109,8 +109,8 @@ static struct deadline head_deadline(const struct weir_session *s, bool waits)
 static int await_head(struct weir_session *s)
 {
     struct http_stream *up = &s->up->h1.http;
-    struct deadline     until;
-    int                 rc;
+    struct deadline until;
+    int rc;
 
     for (;;) {
         until = head_deadline(s, client_waits(s));
@@ -130,7 +130,7 @@ static int await_head(struct weir_session *s)
 /* RFC 9110 15.2: relayed at once, but to HTTP/1.0 clients; 100 only to who asked for it and was not told yet. */
 static int relay_interim(struct weir_session *s)
 {
-    struct weir_head    head;
+    struct weir_head head;
     struct http_message m = { .head = &head };
 
     if (s->req.minor == 0)
@@ -162,9 +162,9 @@ static int receive_head(struct weir_session *s)
 static struct http_message plan_response(struct weir_session *s)
 {
     struct http_message m = {
-        .head    = &s->res,
+        .head = &s->res,
         .framing = s->up->h1.http.framing,
-        .date    = http_date_now(),
+        .date = http_date_now(),
     };
 
     if (m.framing.mode == BODY_NONE)
@@ -178,8 +178,8 @@ static int relay_body(struct weir_session *s)
 {
     struct http_stream *up = &s->up->h1.http, *down = s->down;
     struct http_message m = plan_response(s), *head = &m;
-    weir_str            piece;
-    int                 rc;
+    weir_str piece;
+    int rc;
 
     s->status = s->res.status;
     if (downstream_draining())

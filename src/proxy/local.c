@@ -12,14 +12,14 @@
 
 struct local {
     uint64_t numbers;   /* the worker above, a counter below */
-    int64_t  date_until; /* monotonic: the text is right until then */
-    char     date[HTTP_DATE_LEN];
-    char     record[LOG_RECORD_MAX];
+    int64_t date_until; /* monotonic: the text is right until then */
+    char date[HTTP_DATE_LEN];
+    char record[LOG_RECORD_MAX];
 };
 
 static struct local **locals;
-static unsigned       count;
-static uint64_t       seed;
+static unsigned count;
+static uint64_t seed;
 
 int local_start(void)
 {
@@ -69,7 +69,7 @@ uint64_t request_id_next(void)
 weir_str http_date_now(void)
 {
     struct local *l = rt_local(RT_LOCAL_PROXY);
-    int64_t       now = rt_now();
+    int64_t now = rt_now();
 
     if (now >= l->date_until) {
         int64_t wall = clock_wall();

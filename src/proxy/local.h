@@ -7,7 +7,7 @@
 #include "base/base.h"
 
 /* Makes it for all workers, once they run; 0 or WEIR_ENOMEM. local_stop frees it after they have ended. */
-int  local_start(void);
+int local_start(void);
 void local_stop(void);
 
 /* A number for a request: never twice in a process, not to be guessed from the last one. */

@@ -33,7 +33,7 @@ static void log_client(struct log_record *r, const struct weir_session *s)
 void record_access(struct weir_session *s, int err)
 {
     struct log_record r;
-    int64_t           now = rt_now();
+    int64_t now = rt_now();
 
     if (!s->service->access_log)
         return;
@@ -67,9 +67,9 @@ void record_access(struct weir_session *s, int err)
 
 /* What clients do wrong is a notice: they are many, and nobody here can mend them. */
 static const char *const levels[] = {
-    [WEIR_SRC_INTERNAL]   = "error",
+    [WEIR_SRC_INTERNAL] = "error",
     [WEIR_SRC_DOWNSTREAM] = "notice",
-    [WEIR_SRC_UPSTREAM]   = "error",
+    [WEIR_SRC_UPSTREAM] = "error",
 };
 
 void record_error(struct weir_session *s, int err)

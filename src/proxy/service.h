@@ -12,24 +12,24 @@
 
 struct service {
     const struct weir_proxy *proxy;
-    void                    *state;
+    void *state;
 
     weir_dur header_timeout, body_timeout, send_timeout, idle_timeout;
     weir_dur connect_timeout, upstream_timeout, request_timeout;
 
-    struct h1_limits limits;         /* of request heads */
-    struct h1_limits answer_limits;  /* of response heads */
-    uint64_t         max_body, max_requests, max_connections, max_per_client, min_rate;
+    struct h1_limits limits;        /* of request heads */
+    struct h1_limits answer_limits; /* of response heads */
+    uint64_t max_body, max_requests, max_connections, max_per_client, min_rate;
 
     enum weir_forwarding forwarding;
-    struct addr_net      trusted[WEIR_TRUSTED];
-    unsigned             trusted_count;
-    bool                 via;
-    bool                 access_log;
-    weir_str             server_name; /* empty: no Server of our own */
+    struct addr_net trusted[WEIR_TRUSTED];
+    unsigned trusted_count;
+    bool via;
+    bool access_log;
+    weir_str server_name; /* empty: no Server of our own */
 
     _Atomic uint64_t connections; /* open now */
-    struct clients  *clients;     /* connections by client address; NULL: not limited */
+    struct clients *clients;      /* connections by client address; NULL: not limited */
 
     /* A connection has ended; called once for each downstream_accept that succeeded. Never blocks. */
     void (*closed)(struct service *svc, const struct addr *client);

@@ -10,21 +10,28 @@
 
 struct deferred {
     struct deferred *next;
-    void           (*fn)(void *);
-    void            *arg;
+    void (*fn)(void *);
+    void *arg;
 };
 
-static_assert(sizeof(struct weir_session) < REQUEST_PAGE / 2, "the arena's first piece is too small");
+static_assert(sizeof(struct weir_session) < REQUEST_PAGE / 2,
+              "the arena's first piece is too small");
 
 static void set_paces(struct weir_session *s, const struct service *svc)
 {
     s->down_read = (struct pace){
-        .limit = s->limit, .gap = svc->body_timeout, .gap_err = WEIR_EBODYTIME,
-        .min_rate = svc->min_rate, .rate_err = WEIR_ESLOWBODY,
+        .limit = s->limit,
+        .gap = svc->body_timeout,
+        .gap_err = WEIR_EBODYTIME,
+        .min_rate = svc->min_rate,
+        .rate_err = WEIR_ESLOWBODY,
     };
     s->down_write = (struct pace){
-        .limit = s->limit, .gap = svc->send_timeout, .gap_err = WEIR_ESENDTIME,
-        .min_rate = svc->min_rate, .rate_err = WEIR_ESLOWSEND,
+        .limit = s->limit,
+        .gap = svc->send_timeout,
+        .gap_err = WEIR_ESENDTIME,
+        .min_rate = svc->min_rate,
+        .rate_err = WEIR_ESLOWSEND,
     };
 }
 
@@ -32,7 +39,7 @@ struct weir_session *session_begin(struct service *svc, struct http_stream *down
                                    const struct addr *client)
 {
     struct weir_session *s = co_page();
-    char                *rest = (char *)(s + 1);
+    char *rest = (char *)(s + 1);
 
     memset(s, 0, sizeof *s);
     arena_init(&s->arena, rest, REQUEST_PAGE - sizeof *s);
@@ -129,7 +136,7 @@ void *weir_alloc(struct weir_session *s, size_t n)
 weir_str weir_printf(struct weir_session *s, const char *fmt, ...)
 {
     weir_str out;
-    va_list  ap;
+    va_list ap;
 
     va_start(ap, fmt);
     out = arena_vprintf(&s->arena, fmt, ap);
@@ -154,7 +161,7 @@ void weir_defer(struct weir_session *s, void (*fn)(void *), void *arg)
 int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
 {
     weir_str text;
-    va_list  ap;
+    va_list ap;
 
     if (s->err != 0)
         return s->err;

@@ -16,47 +16,47 @@
 struct deferred;
 
 struct weir_session {
-    struct arena          arena;
+    struct arena arena;
     const struct service *service;
-    struct http_stream   *down;
-    const struct addr    *client;
-    void                 *ctx;
-    struct deferred      *deferred;   /* newest first */
+    struct http_stream *down;
+    const struct addr *client;
+    void *ctx;
+    struct deferred *deferred; /* newest first */
 
-    uint64_t        id;
-    int64_t         started;          /* monotonic */
-    struct deadline limit;            /* of the whole request */
+    uint64_t id;
+    int64_t started;       /* monotonic */
+    struct deadline limit; /* of the whole request */
 
-    struct weir_head req;             /* the client's */
-    struct weir_head res;             /* what was sent to it, or is about to be */
-    int              status;          /* of the final head sent to the client, 0: none */
+    struct weir_head req; /* the client's */
+    struct weir_head res; /* what was sent to it, or is about to be */
+    int status;           /* of the final head sent to the client, 0: none */
 
     /* The first cause. */
-    int         err;
-    int         fail_status;          /* 0: the error table's */
-    const char *fault;                /* words beside the table's, or NULL */
+    int err;
+    int fail_status;   /* 0: the error table's */
+    const char *fault; /* words beside the table's, or NULL */
 
     /* This try. */
-    struct weir_peer  peer;
-    struct upstream  *up;
-    struct weir_head  up_req, up_res;
-    struct tried      tried;
-    const char       *up_name;        /* the last upstream's, for logs; NULL: none */
-    unsigned          tries;
-    int               connect_err;    /* of an earlier try */
-    bool              reused;         /* the connection came from the pool */
-    bool              fresh;          /* the next one must not: a pooled one was stale */
-    bool              upload_broken;  /* the upstream takes no more of the request body */
-    bool              continued;      /* the client has been told to go on with its body */
+    struct weir_peer peer;
+    struct upstream *up;
+    struct weir_head up_req, up_res;
+    struct tried tried;
+    const char *up_name; /* the last upstream's, for logs; NULL: none */
+    unsigned tries;
+    int connect_err;    /* of an earlier try */
+    bool reused;        /* the connection came from the pool */
+    bool fresh;         /* the next one must not: a pooled one was stale */
+    bool upload_broken; /* the upstream takes no more of the request body */
+    bool continued;     /* the client has been told to go on with its body */
 
     struct scope scope;
-    struct task  upload;
-    int64_t      upload_moved;        /* when the upstream last took a byte */
-    bool         uploading;           /* the task was started */
+    struct task upload;
+    int64_t upload_moved; /* when the upstream last took a byte */
+    bool uploading;       /* the task was started */
 
     struct pace down_read, down_write, up_read, up_write;
-    uint64_t    received, sent;       /* body bytes from and to the client */
-    int64_t     answered;             /* when the upstream's response head came; 0: never */
+    uint64_t received, sent; /* body bytes from and to the client */
+    int64_t answered;        /* when the upstream's response head came; 0: never */
 };
 
 /* Makes a session in the page of this coroutine, for the next request on `down`. */
@@ -84,21 +84,22 @@ int phase_result(struct weir_session *s, int rc);
 void exchange(struct weir_session *s, int rc);
 
 /* upstream.c */
-int  upstream_choose(struct weir_session *s); /* peer and address for this try */
-int  upstream_obtain(struct weir_session *s); /* s->up: from the pool, or a new connection; blocks */
-int  upstream_leave(struct weir_session *s, int rc); /* pool or close; WEIR_RETRY if it may be tried again */
+int upstream_choose(struct weir_session *s); /* peer and address for this try */
+int upstream_obtain(struct weir_session *s); /* s->up: from the pool, or a new connection; blocks */
+int upstream_leave(struct weir_session *s,
+                   int rc); /* pool or close; WEIR_RETRY if it may be tried again */
 
 /* forward.c: request up, response down, at the same time. */
 int forward(struct weir_session *s);
 
 /* fields.c */
 int fields_check_request(struct weir_session *s);
-int fields_for_upstream(struct weir_session *s);   /* s->up_req from s->req, filtered */
-int fields_for_client(struct weir_session *s);     /* s->res from s->up_res, filtered */
+int fields_for_upstream(struct weir_session *s); /* s->up_req from s->req, filtered */
+int fields_for_client(struct weir_session *s);   /* s->res from s->up_res, filtered */
 
 /* answer.c */
-void     answer_error(struct weir_session *s, int err);
-int      answer_send(struct weir_session *s, struct weir_head *res, weir_str body);
+void answer_error(struct weir_session *s, int err);
+int answer_send(struct weir_session *s, struct weir_head *res, weir_str body);
 
 /* record.c */
 void record_access(struct weir_session *s, int err);

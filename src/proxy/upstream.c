@@ -18,10 +18,10 @@ int weir_lb_pick(struct weir_lb *lb, struct weir_session *s, struct weir_peer *p
 
 int weir_peer_address(struct weir_session *s, struct weir_peer *peer, const char *addr)
 {
-    weir_str         copy = weir_printf(s, "%s", addr);
-    struct addr     *a = weir_alloc(s, sizeof *a);
+    weir_str copy = weir_printf(s, "%s", addr);
+    struct addr *a = weir_alloc(s, sizeof *a);
     struct addr_spec spec;
-    const char      *wrong;
+    const char *wrong;
 
     if (copy.ptr == NULL || a == NULL)
         return WEIR_ENOMEM;
@@ -44,8 +44,8 @@ static weir_dur or_default(weir_dur given, weir_dur usual)
 int upstream_choose(struct weir_session *s)
 {
     const struct service *svc = s->service;
-    struct weir_peer     *peer = &s->peer;
-    int                   rc;
+    struct weir_peer *peer = &s->peer;
+    int rc;
 
     if (s->fresh) /* the same peer once more: only the pooled connection was bad */
         return 0;
@@ -62,8 +62,10 @@ int upstream_choose(struct weir_session *s)
     peer->read_timeout = or_default(peer->read_timeout, svc->upstream_timeout);
     peer->write_timeout = or_default(peer->write_timeout, svc->upstream_timeout);
     peer->idle_timeout = or_default(peer->idle_timeout, 60 * WEIR_SEC);
-    s->up_read = (struct pace){ .limit = s->limit, .gap = peer->read_timeout, .gap_err = WEIR_EUPTIME };
-    s->up_write = (struct pace){ .limit = s->limit, .gap = peer->write_timeout, .gap_err = WEIR_EUPTIME };
+    s->up_read =
+        (struct pace){ .limit = s->limit, .gap = peer->read_timeout, .gap_err = WEIR_EUPTIME };
+    s->up_write =
+        (struct pace){ .limit = s->limit, .gap = peer->write_timeout, .gap_err = WEIR_EUPTIME };
     return 0;
 }
 
@@ -99,7 +101,7 @@ static int open_new(struct weir_session *s, const struct peer_key *key, const st
 int upstream_obtain(struct weir_session *s)
 {
     const struct addr *addr = s->peer.internal.address;
-    struct peer_key    key;
+    struct peer_key key;
 
     if (peer_key_make(&key, addr, s->peer.group) < 0)
         return session_fail(s, WEIR_EINVALID, "the peer's group is too long");
@@ -110,7 +112,8 @@ int upstream_obtain(struct weir_session *s)
     s->fresh = false;
     if (!s->reused)
         TRY(open_new(s, &key, addr));
-    s->up->h1.limits = &s->service->answer_limits; /* a pooled one may have served another service */
+    s->up->h1.limits =
+        &s->service->answer_limits; /* a pooled one may have served another service */
     return 0;
 }
 
@@ -123,8 +126,8 @@ static bool failed_to_connect(int rc)
  * came: then one more try on a new connection is safe, if the request may be repeated. */
 static bool was_stale(const struct weir_session *s, int rc)
 {
-    return s->reused && !s->up->h1.heard && (rc == WEIR_EUPCLOSED || rc == WEIR_EUPRESET)
-           && repeatable(s) && !s->down->head_sent;
+    return s->reused && !s->up->h1.heard && (rc == WEIR_EUPCLOSED || rc == WEIR_EUPRESET) &&
+           repeatable(s) && !s->down->head_sent;
 }
 
 int upstream_leave(struct weir_session *s, int rc)

@@ -11,19 +11,19 @@ enum { IDLE_SECONDS = 10 };
 
 struct job {
     struct job *next;
-    int       (*fn)(void *);
-    void       *arg;
-    int         rc;
-    struct co  *co;
+    int (*fn)(void *);
+    void *arg;
+    int rc;
+    struct co *co;
     _Atomic bool done;
 };
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t  more, fewer; /* jobs; threads */
-    struct job     *first, **end;
-    unsigned        threads, idle, max;
-    bool            stopping;
+    pthread_cond_t more, fewer; /* jobs; threads */
+    struct job *first, **end;
+    unsigned threads, idle, max;
+    bool stopping;
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 int blocking_start(unsigned threads)
@@ -55,7 +55,7 @@ void blocking_stop(void)
 
 static struct job *next_job(void)
 {
-    struct job     *j;
+    struct job *j;
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -85,7 +85,8 @@ static void *helper(void *arg)
 
         pthread_mutex_unlock(&pool.lock);
         j->rc = j->fn(j->arg);
-        atomic_exchange(&j->done, true); /* the job may be gone from here on, its coroutine's header never */
+        atomic_exchange(&j->done,
+                        true); /* the job may be gone from here on, its coroutine's header never */
         co_wake(c, WAIT_NUMBER(atomic_fetch_or(&c->wait, 0)), WAKE_OTHER);
         pthread_mutex_lock(&pool.lock);
     }
@@ -99,8 +100,8 @@ static void *helper(void *arg)
 static bool start_helper(void)
 {
     pthread_t thread;
-    sigset_t  all, before;
-    bool      started;
+    sigset_t all, before;
+    bool started;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -129,7 +130,7 @@ static bool enlist(struct job *j)
 static void await(struct job *j)
 {
     struct co *c = j->co;
-    uint64_t   number;
+    uint64_t number;
 
     while (!atomic_load(&j->done)) {
         number = co_park_begin(c);
@@ -142,7 +143,7 @@ static void await(struct job *j)
 int blocking_run(int (*fn)(void *), void *arg)
 {
     struct job j = { .fn = fn, .arg = arg, .co = co_self() };
-    bool       taken;
+    bool taken;
 
     pthread_mutex_lock(&pool.lock);
     taken = enlist(&j);

@@ -13,7 +13,7 @@
 enum {
     CHUNK_SIZE = 1024 * 1024,
     PLACES = CHUNK_SIZE / BUF_SIZE,
-    ITEM_ROOM = 64,   /* of a free buffer, not poisoned: its struct item */
+    ITEM_ROOM = 64, /* of a free buffer, not poisoned: its struct item */
     TRIM_KEEP = 64,
     TRIM_MOST = 1024, /* in one call */
 };
@@ -25,14 +25,14 @@ static_assert(sizeof(struct item) <= ITEM_ROOM, "room for the item");
 struct chunk {
     struct link all;
     struct link has_cold; /* in the list of those that have a cold place, or alone */
-    uint64_t    cold;
+    uint64_t cold;
 };
 
 static struct {
     struct spin lock;
     struct link all, has_cold;
-    unsigned    count; /* of chunks */
-    unsigned    warm;  /* buffers */
+    unsigned count; /* of chunks */
+    unsigned warm;  /* buffers */
 } chunks = {
     .all = { &chunks.all, &chunks.all },
     .has_cold = { &chunks.has_cold, &chunks.has_cold },
@@ -43,7 +43,8 @@ static struct depot depot;
 /* mmap aligns to pages only: map twice as much and cut both ends off. */
 static void *map_aligned(void)
 {
-    char *map = mmap(NULL, 2 * CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *map =
+        mmap(NULL, 2 * CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (map == MAP_FAILED)
         return NULL;

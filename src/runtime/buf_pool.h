@@ -14,8 +14,8 @@ struct buf_magazine {
 /* A buffer of BUF_SIZE bytes, aligned to that, not zeroed; NULL without memory. buf_return gives it
  * back, to any magazine. Never block. */
 char *buf_take(struct buf_magazine *m);
-void  buf_return(struct buf_magazine *m, char *buf);
-void  buf_flush(struct buf_magazine *m); /* all of a magazine to the depot */
+void buf_return(struct buf_magazine *m, char *buf);
+void buf_flush(struct buf_magazine *m); /* all of a magazine to the depot */
 
 /* Once in a while (each second or so): gives back the memory of buffers in the depot that nobody needed
  * since the last call, but for a few. At most some 1,000 a call (2 us each). */

@@ -31,7 +31,7 @@ static void co_entry(void *arg)
 struct co *co_make(struct worker *w, struct strand *st, void (*fn)(void *), void *arg, int *err)
 {
     struct stack *stack = stack_get(&w->stacks);
-    struct co    *c;
+    struct co *c;
 
     *err = WEIR_ESTACKS;
     if (stack == NULL)
@@ -100,7 +100,8 @@ bool co_park_leave(struct co *c, uint64_t number)
 {
     uint64_t waiting = WAIT_WORD(number, WAIT_WAITING, 0);
 
-    return atomic_compare_exchange_strong_explicit(&c->wait, &waiting, WAIT_WORD(number, WAIT_RUN, 0),
+    return atomic_compare_exchange_strong_explicit(&c->wait, &waiting,
+                                                   WAIT_WORD(number, WAIT_RUN, 0),
                                                    memory_order_acq_rel, memory_order_acquire);
 }
 
@@ -111,7 +112,8 @@ enum wait_reason co_park(struct co *c)
     fiber_switch(&c->fiber, &worker_self()->fiber, false);
     word = atomic_load_explicit(&c->wait, memory_order_acquire);
     ensure(WAIT_STATE(word) == WAIT_WOKEN);
-    atomic_store_explicit(&c->wait, WAIT_WORD(WAIT_NUMBER(word), WAIT_RUN, 0), memory_order_relaxed);
+    atomic_store_explicit(&c->wait, WAIT_WORD(WAIT_NUMBER(word), WAIT_RUN, 0),
+                          memory_order_relaxed);
     return WAIT_REASON(word);
 }
 
@@ -176,7 +178,7 @@ void co_label(const char *who, const char *what)
 int co_sleep(struct deadline until)
 {
     struct co *c = co_self();
-    uint64_t   number;
+    uint64_t number;
 
     while (rt_now() < until.at) {
         if (co_canceled(c))
@@ -190,10 +192,10 @@ int co_sleep(struct deadline until)
     return co_canceled(c) ? WEIR_ECANCELED : until.err;
 }
 
-void co_yield(void)
+void co_yield (void)
 {
     struct co *c = co_self();
-    uint64_t   number = co_park_begin(c);
+    uint64_t number = co_park_begin(c);
 
     /* a waker that comes first has pushed us already, and that entry resumes us */
     co_wake(c, number, WAKE_OTHER);
@@ -203,7 +205,7 @@ void co_yield(void)
 void rt_on_worker_stack(void (*fn)(void *), void *arg)
 {
     struct worker *w = worker_self();
-    struct co     *c = w != NULL ? w->current : NULL;
+    struct co *c = w != NULL ? w->current : NULL;
 
     if (c == NULL) {
         fn(arg);

@@ -46,7 +46,7 @@ void strand_on_notice(int (*fn)(void *), void *arg);
 int co_sleep(struct deadline until);
 
 /* Lets the other coroutines and strands of this worker run first. */
-void co_yield(void);
+void co_yield (void);
 
 /* Cancelled and not masked? 0 or WEIR_ECANCELED. */
 int co_check(void);
@@ -70,23 +70,23 @@ void co_label(const char *who, const char *what);
  * The memory of scope and tasks is the caller's and outlives scope_close. */
 struct scope {
     struct scope *parent;
-    struct co    *owner;     /* the coroutine that opened it; cancelled with it */
-    struct task  *tasks;     /* running or over, newest first */
-    unsigned      running;
-    int           cause;     /* the first error of a task or canceller; 0: none */
-    bool          canceled;
+    struct co *owner;   /* the coroutine that opened it; cancelled with it */
+    struct task *tasks; /* running or over, newest first */
+    unsigned running;
+    int cause; /* the first error of a task or canceller; 0: none */
+    bool canceled;
 };
 
 struct task {
     struct task *next;
-    struct co   *co;
+    struct co *co;
     struct scope *scope;
-    int        (*fn)(void *);
-    void        *arg;
-    struct co   *joiner;     /* who waits for its end */
-    uint64_t     joiner_number;
-    int          rc;         /* its result, once done */
-    bool         done;
+    int (*fn)(void *);
+    void *arg;
+    struct co *joiner; /* who waits for its end */
+    uint64_t joiner_number;
+    int rc; /* its result, once done */
+    bool done;
 };
 
 void scope_open(struct scope *sc);

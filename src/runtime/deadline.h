@@ -8,8 +8,8 @@
 #include "base/base.h"
 
 struct deadline {
-    int64_t at;  /* CLOCK_MONOTONIC, ns; INT64_MAX: never */
-    int     err; /* what the call returns then */
+    int64_t at; /* CLOCK_MONOTONIC, ns; INT64_MAX: never */
+    int err;    /* what the call returns then */
 };
 
 #define NEVER ((struct deadline){ .at = INT64_MAX, .err = WEIR_EINTERNAL })

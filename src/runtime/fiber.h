@@ -9,11 +9,11 @@
 #include "base/base.h"
 
 struct fiber {
-    void       *sp;   /* where it stopped; callee-saved registers are on its stack */
-    const void *low;  /* its stack: lowest address and size (ASan) */
-    size_t      size;
-    void       *fake; /* ASan: its fake stack while it is not running */
-    void       *tsan; /* TSan: its fiber */
+    void *sp;        /* where it stopped; callee-saved registers are on its stack */
+    const void *low; /* its stack: lowest address and size (ASan) */
+    size_t size;
+    void *fake; /* ASan: its fake stack while it is not running */
+    void *tsan; /* TSan: its fiber */
 };
 
 /* The thread this is called on, as a fiber to come back to. Nothing has to be ended. */
@@ -22,7 +22,8 @@ void fiber_thread(struct fiber *f);
 /* A fresh fiber on the stack [low, top): the first switch to it calls fn(arg), which must never
  * return: it ends with fiber_switch(..., true). `tsan`: the TSan fiber of this stack, or NULL. What
  * the caller did before has happened before fn(arg). */
-void fiber_prepare(struct fiber *f, void *low, void *top, void (*fn)(void *), void *arg, void *tsan);
+void fiber_prepare(struct fiber *f, void *low, void *top, void (*fn)(void *), void *arg,
+                   void *tsan);
 
 /* Leaves `from` and goes on in `to`; returns when somebody switches to `from` again, maybe on another
  * thread. `last`: `from` will never run again, and its stack may be used for something else once

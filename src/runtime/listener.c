@@ -9,13 +9,13 @@
 enum { LISTENERS = 256 };
 
 struct listener_slot {
-    int          fd;
-    uint32_t     index;
-    void       (*ready)(int fd, void *owner);
-    void        *owner;
-    struct spin  lock;      /* guards `listening` and the registrations */
-    bool         listening;
-    _Atomic unsigned left;  /* workers that have not let go yet, while it closes */
+    int fd;
+    uint32_t index;
+    void (*ready)(int fd, void *owner);
+    void *owner;
+    struct spin lock; /* guards `listening` and the registrations */
+    bool listening;
+    _Atomic unsigned left; /* workers that have not let go yet, while it closes */
 };
 
 static _Atomic(struct listener_slot *) table[LISTENERS];

@@ -5,9 +5,9 @@
 
 struct co_waiter {
     struct co_waiter *next;
-    struct co        *co;
-    uint64_t          number;
-    bool              owns; /* under the spinlock: the mutex was handed to it */
+    struct co *co;
+    uint64_t number;
+    bool owns; /* under the spinlock: the mutex was handed to it */
 };
 
 static void enlist(struct co_mutex *m, struct co_waiter *me)

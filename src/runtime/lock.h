@@ -7,8 +7,8 @@
 struct co_waiter;
 
 struct co_mutex {
-    struct spin       spin; /* guards the rest, for a few instructions */
-    bool              held;
+    struct spin spin; /* guards the rest, for a few instructions */
+    bool held;
     struct co_waiter *first, *last;
 };
 

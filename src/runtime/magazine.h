@@ -13,25 +13,25 @@ enum { MAGAZINE_SIZE = 32 };
 struct item {
     struct item *next;
     struct item *batch; /* of the first of a batch in the depot: the next batch */
-    unsigned     count; /* and how many this one has */
+    unsigned count;     /* and how many this one has */
 };
 
 struct magazine {
     struct item *first;
-    unsigned     count;
+    unsigned count;
 };
 
 struct depot {
-    struct spin  lock;
+    struct spin lock;
     struct item *batches;
-    unsigned     kept;  /* items in all batches */
-    unsigned     least; /* the lowest `kept` since depot_surplus was called */
+    unsigned kept;  /* items in all batches */
+    unsigned least; /* the lowest `kept` since depot_surplus was called */
 };
 
 /* A free item, or NULL if magazine and depot are empty. */
 struct item *magazine_take(struct magazine *m, struct depot *d);
-void         magazine_put(struct magazine *m, struct depot *d, struct item *item);
-void         magazine_flush(struct magazine *m, struct depot *d);
+void magazine_put(struct magazine *m, struct depot *d, struct item *item);
+void magazine_flush(struct magazine *m, struct depot *d);
 
 /* How many items, beyond `keep`, nobody needed since the last call. */
 unsigned depot_surplus(struct depot *d, unsigned keep);

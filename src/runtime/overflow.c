@@ -9,7 +9,9 @@
 #include "runtime/spin.h"
 #include "runtime/stack.h"
 
-enum { ALT_SIZE = 64 * 1024 }; /* sanitizers and wide vector registers want much more than MINSIGSTKSZ */
+enum {
+    ALT_SIZE = 64 * 1024
+}; /* sanitizers and wide vector registers want much more than MINSIGSTKSZ */
 
 void (*overflow_label)(const char **who, const char **what);
 
@@ -21,7 +23,7 @@ static bool installed;
 /* A line built without libc, which is not for signal handlers. What does not fit is cut. */
 struct line {
     size_t len;
-    char   text[512];
+    char text[512];
 };
 
 static void add(struct line *l, const char *text)
@@ -109,7 +111,8 @@ struct armed {
 
 int overflow_arm(void **memory)
 {
-    struct armed *a = mmap(NULL, sizeof *a, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct armed *a =
+        mmap(NULL, sizeof *a, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (a == MAP_FAILED)
         return WEIR_ENOMEM;

@@ -12,7 +12,7 @@
  * SIGSEGV and SIGBUS. 0 or WEIR_ENOMEM. overflow_disarm, on the same thread, restores the signal stack
  * that was there before, and clears `*memory`. */
 must_use int overflow_arm(void **memory);
-void         overflow_disarm(void **memory);
+void overflow_disarm(void **memory);
 
 /* Whose code runs on this thread: two static strings ("proxy balancer", "request_filter"). Called in
  * the handler, so it only reads memory. Set before the first overflow_arm; may be NULL. */

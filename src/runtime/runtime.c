@@ -20,9 +20,9 @@ struct runtime rt;
 /* cgroup v2: "max 100000" or "200000 100000" (quota and period in microseconds). */
 static unsigned cgroup_cores(void)
 {
-    FILE    *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
     unsigned quota = 0, period = 1;
-    int      n = 0;
+    int n = 0;
 
     if (f != NULL) {
         n = fscanf(f, "%u %u", &quota, &period);
@@ -34,7 +34,7 @@ static unsigned cgroup_cores(void)
 static unsigned usable_cores(void)
 {
     cpu_set_t set;
-    unsigned  cores = 1;
+    unsigned cores = 1;
 
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         cores = (unsigned)CPU_COUNT(&set);
@@ -51,7 +51,7 @@ static void co_init(void *object)
 static void labels(const char **who, const char **what)
 {
     struct worker *w = worker_self();
-    struct co     *c = w != NULL ? w->current : NULL;
+    struct co *c = w != NULL ? w->current : NULL;
 
     *who = c != NULL && c->who != NULL ? c->who : "(unnamed)";
     *what = c != NULL && c->what != NULL ? c->what : "(unnamed)";
@@ -59,7 +59,7 @@ static void labels(const char **who, const char **what)
 
 static struct worker *worker_new(unsigned id)
 {
-    struct worker     *w = aligned_alloc(64, (sizeof *w + 63) / 64 * 64);
+    struct worker *w = aligned_alloc(64, (sizeof *w + 63) / 64 * 64);
     struct epoll_event ev = {
         .events = EPOLLIN,
         .data.u64 = (uint64_t)EVENT_WAKE << EVENT_KIND_SHIFT | id,
@@ -72,8 +72,8 @@ static struct worker *worker_new(unsigned id)
     wheel_init(&w->wheel, clock_now());
     w->epoll = sys_epoll_create();
     w->wake_fd = sys_eventfd();
-    if (w->epoll >= 0 && w->wake_fd >= 0
-        && sys_epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->wake_fd, &ev) >= 0)
+    if (w->epoll >= 0 && w->wake_fd >= 0 &&
+        sys_epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->wake_fd, &ev) >= 0)
         return w;
     if (w->epoll >= 0)
         sys_close(w->epoll);
@@ -108,7 +108,7 @@ static void free_all(void)
 static int make_all(const struct rt_config *config)
 {
     rt = (struct runtime){
-        .count    = config->workers != 0 ? config->workers : usable_cores(),
+        .count = config->workers != 0 ? config->workers : usable_cores(),
         .no_steal = config->no_steal,
     };
     rt.starved_end = &rt.starved;
@@ -146,8 +146,8 @@ static int start_workers(void)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (n < rt.count
-           && pthread_create(&rt.workers[n]->thread, NULL, worker_main, rt.workers[n]) == 0)
+    while (n < rt.count &&
+           pthread_create(&rt.workers[n]->thread, NULL, worker_main, rt.workers[n]) == 0)
         n++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (n == rt.count)
@@ -196,7 +196,7 @@ void rt_stop(void)
 
 struct start {
     void (*fn)(void *);
-    void  *arg;
+    void *arg;
 };
 
 /* From a thread that is no worker: worker 0 starts it, as soon as it can. */

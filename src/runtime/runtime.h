@@ -8,11 +8,11 @@
 #include "base/base.h"
 
 struct rt_config {
-    unsigned workers;      /* 0: one for each core that this process may use (affinity, cgroup quota) */
-    size_t   stack_size;   /* address space of a stack; 0: 256 KiB (more under sanitizers) */
-    unsigned max_stacks;   /* 0: from vm.max_map_count; at the bound connections wait their turn */
+    unsigned workers;  /* 0: one for each core that this process may use (affinity, cgroup quota) */
+    size_t stack_size; /* address space of a stack; 0: 256 KiB (more under sanitizers) */
+    unsigned max_stacks; /* 0: from vm.max_map_count; at the bound connections wait their turn */
     unsigned blocking_threads; /* 0: 8 */
-    bool     no_steal;     /* for comparison and tests */
+    bool no_steal;             /* for comparison and tests */
 };
 
 /* Starts the workers; 0 or a negative WEIR_E*. The calling thread goes on (it is not a worker). */
@@ -40,7 +40,7 @@ void rt_on_worker_stack(void (*fn)(void *), void *arg);
 /* What the layers above keep for each worker: one pointer per user, set once at start. */
 enum rt_local { RT_LOCAL_POOL, RT_LOCAL_PROXY, RT_LOCAL_COUNT };
 void *rt_local(enum rt_local which);
-void  rt_set_local(unsigned id, enum rt_local which, void *value);
+void rt_set_local(unsigned id, enum rt_local which, void *value);
 
 /* Called by a worker at the end of each turn in which it ran something, on its own stack (flushes what was gathered). Set before rt_start; one. */
 extern void (*rt_turn_hook)(void);

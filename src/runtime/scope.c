@@ -49,7 +49,7 @@ void scope_cancel(struct scope *sc, int cause)
 /* The bottom of a task. Its failure cancels the scope; what comes after a cancelling is not a cause. */
 static void task_main(void *arg)
 {
-    struct task  *t = arg;
+    struct task *t = arg;
     struct scope *sc = t->scope;
 
     t->rc = t->fn(t->arg);
@@ -65,8 +65,8 @@ int task_start(struct scope *sc, struct task *t, int (*fn)(void *), void *arg)
 {
     struct worker *w = worker_self();
     struct strand *st = w->running;
-    struct co     *c;
-    int            err;
+    struct co *c;
+    int err;
 
     ensure(sc->owner->strand == st);
     if (sc->canceled)
@@ -89,7 +89,7 @@ int task_start(struct scope *sc, struct task *t, int (*fn)(void *), void *arg)
 int task_wait(struct task *t, struct deadline until)
 {
     struct co *c = co_self();
-    int        rc = 0;
+    int rc = 0;
 
     while (!t->done && rc == 0) {
         if (co_canceled(c))
@@ -135,7 +135,7 @@ static int cause_of(const struct scope *sc)
 int scope_close(struct scope *sc, int rc)
 {
     struct co *c = co_self();
-    int        cause = sc->cause;
+    int cause = sc->cause;
 
     ensure(c->scope == sc);
     if (cause == 0 && rc == WEIR_ECANCELED)

@@ -5,7 +5,8 @@
 
 static void *map(size_t size)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
 
     if (p == MAP_FAILED)
         return NULL;
@@ -39,7 +40,7 @@ void slab_stop(struct slab *s)
 static bool grow(struct slab *s)
 {
     uint32_t made = s->made;
-    char    *chunk;
+    char *chunk;
 
     if (made + SLAB_CHUNK > s->max)
         return false;
@@ -83,7 +84,8 @@ void *slab_get(struct slab *s, struct slab_magazine *m)
     }
     spin_lock(&s->lock);
     item = take(s);
-    for (unsigned i = 0; m != NULL && item != NULL && i < SLAB_MAGAZINE / 2 && s->depot != NULL; i++) {
+    for (unsigned i = 0; m != NULL && item != NULL && i < SLAB_MAGAZINE / 2 && s->depot != NULL;
+         i++) {
         struct slab_item *more = take(s);
 
         more->next = m->first;

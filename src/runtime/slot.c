@@ -63,7 +63,7 @@ static struct slab_magazine *magazine(void)
 struct slot *slot_new(int fd, const struct slot_class *class, void *owner)
 {
     struct slot *s = slab_get(&rt.slots, magazine());
-    uint32_t     generation;
+    uint32_t generation;
 
     if (s == NULL) {
         sys_close(fd);
@@ -83,11 +83,11 @@ struct slot *slot_new(int fd, const struct slot_class *class, void *owner)
 
 int slot_register(struct slot *s, unsigned id)
 {
-    struct worker     *w = id == UINT_MAX ? worker_self() : rt.workers[id];
+    struct worker *w = id == UINT_MAX ? worker_self() : rt.workers[id];
     struct epoll_event ev = {
         .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-        .data.u64 = (uint64_t)EVENT_SLOT << EVENT_KIND_SHIFT
-                    | (uint64_t)generation_in(load(s, DIR_IN)) << 32 | s->item.index,
+        .data.u64 = (uint64_t)EVENT_SLOT << EVENT_KIND_SHIFT |
+                    (uint64_t)generation_in(load(s, DIR_IN)) << 32 | s->item.index,
     };
 
     s->home = (uint16_t)w->id;
@@ -97,7 +97,7 @@ int slot_register(struct slot *s, unsigned id)
 void slot_close(struct slot **slot)
 {
     struct slot *s = *slot;
-    uint32_t     generation = (generation_in(load(s, DIR_IN)) + 1) & SLOT_GEN_MASK;
+    uint32_t generation = (generation_in(load(s, DIR_IN)) + 1) & SLOT_GEN_MASK;
 
     *slot = NULL;
     lazy_clear(&s->timer);
@@ -138,7 +138,8 @@ void slot_set_owner(struct slot *s, const struct slot_class *class, void *owner)
 
 struct slot_ref slot_name(const struct slot *s)
 {
-    return (struct slot_ref){ .slot = (struct slot *)s, .generation = generation_in(load(s, DIR_IN)) };
+    return (struct slot_ref){ .slot = (struct slot *)s,
+                              .generation = generation_in(load(s, DIR_IN)) };
 }
 
 /* --- idle --- */
@@ -182,7 +183,8 @@ bool slot_take(struct slot_ref ref)
 
 enum lazy_outcome slot_expired(struct slot *s, int64_t now, int64_t *deadline)
 {
-    uint64_t w = load(s, DIR_IN); /* before the deadline: an unchanged word means an unchanged deadline (D6b) */
+    uint64_t w = load(
+        s, DIR_IN); /* before the deadline: an unchanged word means an unchanged deadline (D6b) */
 
     *deadline = atomic_load(&s->timer.t.deadline);
     if (*deadline > now)
@@ -193,14 +195,14 @@ enum lazy_outcome slot_expired(struct slot *s, int64_t now, int64_t *deadline)
     return LAZY_WON;
 }
 
-void slot_take_all(const struct slot_class *class, void (*fn)(struct slot *, void *owner, void *arg),
-                   void *arg)
+void slot_take_all(const struct slot_class *class,
+                   void (*fn)(struct slot *, void *owner, void *arg), void *arg)
 {
     uint32_t made = atomic_load_explicit(&rt.slots.made, memory_order_acquire);
 
     for (uint32_t i = 0; i < made; i++) {
         struct slot *s = slab_at(&rt.slots, i);
-        uint64_t     w = load(s, DIR_IN);
+        uint64_t w = load(s, DIR_IN);
 
         /* the class is constant while the word says START, and a change of the word fails the swap */
         if (waiter_in(w) == SLOT_START && class_of(s) == class && win(s, w)) {
@@ -248,8 +250,8 @@ static void note(struct slot *s, enum dir d, uint32_t generation, unsigned flags
 void slot_event(uint64_t data, uint32_t mask)
 {
     struct slot *s = slab_at(&rt.slots, (uint32_t)data);
-    uint32_t     generation = (uint32_t)(data >> 32) & SLOT_GEN_MASK;
-    unsigned     both = 0, in, out;
+    uint32_t generation = (uint32_t)(data >> 32) & SLOT_GEN_MASK;
+    unsigned both = 0, in, out;
 
     if (mask & EPOLLERR)
         both |= SLOT_ERR;
@@ -312,8 +314,8 @@ static void withdraw(struct slot *s, enum dir d, uint32_t waiter)
 
 static enum wait_reason park_on(struct co *c, struct slot *s, enum dir d, int64_t until)
 {
-    uint32_t         waiter = c->item.index + 1;
-    uint64_t         number = co_park_begin(c);
+    uint32_t waiter = c->item.index + 1;
+    uint64_t number = co_park_begin(c);
     enum wait_reason reason;
 
     atomic_store_explicit(&s->number[d], number, memory_order_release);
@@ -322,7 +324,8 @@ static enum wait_reason park_on(struct co *c, struct slot *s, enum dir d, int64_
     if (!publish(s, d, waiter) && co_park_leave(c, number))
         reason = WAKE_IO;
     else
-        reason = co_park(c); /* also when a waker won before we could leave: its entry resumes us (D1) */
+        reason =
+            co_park(c); /* also when a waker won before we could leave: its entry resumes us (D1) */
     lazy_clear(&c->timer);
     if (reason != WAKE_IO)
         withdraw(s, d, waiter);
@@ -331,8 +334,8 @@ static enum wait_reason park_on(struct co *c, struct slot *s, enum dir d, int64_
 
 int slot_wait(struct slot *s, enum dir d, struct deadline until)
 {
-    struct co       *c = co_self();
-    uint8_t          bit = (uint8_t)(1 << d);
+    struct co *c = co_self();
+    uint8_t bit = (uint8_t)(1 << d);
     enum wait_reason reason;
 
     if (slot_flags(load(s, d)) & SLOT_ANY)
@@ -395,7 +398,7 @@ static struct slot *next_starved(void)
 /* Each that waits gets one more try, or its idle deadline has come. */
 void slots_starved(int64_t now)
 {
-    unsigned     n = atomic_load_explicit(&rt.starved_count, memory_order_relaxed);
+    unsigned n = atomic_load_explicit(&rt.starved_count, memory_order_relaxed);
     struct slot *s;
 
     while (n-- > 0 && (s = next_starved()) != NULL) {

@@ -13,9 +13,9 @@
 enum dir { DIR_IN, DIR_OUT };
 
 enum {
-    SLOT_READY  = 1, /* bytes, room, or a connection to accept */
-    SLOT_HUP    = 2, /* RDHUP or HUP: sticky */
-    SLOT_ERR    = 4, /* sticky */
+    SLOT_READY = 1, /* bytes, room, or a connection to accept */
+    SLOT_HUP = 2,   /* RDHUP or HUP: sticky */
+    SLOT_ERR = 4,   /* sticky */
     SLOT_CLOSED = 8,
 };
 
@@ -31,7 +31,7 @@ struct slot_class {
 /* A slot by name, to take it while it is idle. */
 struct slot_ref {
     struct slot *slot;
-    uint32_t     generation;
+    uint32_t generation;
 };
 
 /* Makes a slot for `fd` (which it owns from here on, also on failure). Not registered yet. NULL without memory. */
@@ -44,10 +44,10 @@ int slot_register(struct slot *s, unsigned id);
 /* Ends it: descriptor closed, events and contenders see another generation. Owner only; nobody may wait on it. Clears `*s`. */
 void slot_close(struct slot **s);
 
-int             slot_fd(const struct slot *s);
-unsigned        slot_home(const struct slot *s);     /* the worker whose epoll has it */
-void           *slot_owner(const struct slot *s);
-void            slot_set_owner(struct slot *s, const struct slot_class *class, void *owner);
+int slot_fd(const struct slot *s);
+unsigned slot_home(const struct slot *s); /* the worker whose epoll has it */
+void *slot_owner(const struct slot *s);
+void slot_set_owner(struct slot *s, const struct slot_class *class, void *owner);
 struct slot_ref slot_name(const struct slot *s);
 
 /* Going idle until `until` (ns; INT64_MAX: for ever): gives the slot up. All state must be published before. true: done, do not touch it any more. false: something
@@ -58,7 +58,8 @@ bool slot_arm(struct slot *s, int64_t until);
 bool slot_take(struct slot_ref ref);
 
 /* Calls fn(slot, owner, arg) for each idle slot of the class that it wins (shutdown); from any worker's stack. */
-void slot_take_all(const struct slot_class *class, void (*fn)(struct slot *, void *owner, void *arg), void *arg);
+void slot_take_all(const struct slot_class *class,
+                   void (*fn)(struct slot *, void *owner, void *arg), void *arg);
 
 /* Starts a strand for a slot that was just won (slot_class.ready): fn(owner) is its first coroutine. Without a stack the slot waits its turn in
  * the starved queue of this worker, under its idle deadline (then `expire`). */
@@ -93,8 +94,10 @@ int slot_wait(struct slot *s, enum dir d, struct deadline until);
 /* Listeners: level-triggered, EPOLLEXCLUSIVE, in every worker's epoll; `ready` is called for each event and owns nothing. */
 struct listener_slot;
 struct listener_slot *listener_new(int fd, void (*ready)(int fd, void *owner), void *owner);
-int  listener_pause(struct listener_slot *l);   /* out of the epolls; from any thread */
-int  listener_resume(struct listener_slot *l);  /* back into them */
-void listener_close(struct listener_slot **l);  /* EPOLL_CTL_DEL everywhere, then close; no worker may be inside `ready`: call it by rt_post on ... any worker */
+int listener_pause(struct listener_slot *l);  /* out of the epolls; from any thread */
+int listener_resume(struct listener_slot *l); /* back into them */
+void listener_close(
+    struct listener_slot **
+        l); /* EPOLL_CTL_DEL everywhere, then close; no worker may be inside `ready`: call it by rt_post on ... any worker */
 
 #endif

@@ -18,20 +18,20 @@ enum {
     DEFAULT_SIZE = (SANITIZE_ADDRESS || SANITIZE_THREAD ? 1024 : 256) * 1024,
     LEAST_SIZE = 16 * 1024,
     LEAST_COUNT = 16,
-    TSAN_COUNT = 2000,    /* TSan has a limit on threads and fibers of some 8,000 */
+    TSAN_COUNT = 2000,     /* TSan has a limit on threads and fibers of some 8,000 */
     OTHER_MAPPINGS = 2048, /* left to libraries, malloc and thread stacks */
     TRIM_KEEP = 64,
-    TRIM_MOST = 1024,     /* in one call */
+    TRIM_MOST = 1024, /* in one call */
 };
 
 static struct {
-    struct spin      lock; /* guards spare, spares, fresh */
-    unsigned        *spare;
-    unsigned         spares;
-    unsigned         fresh; /* ranges from here on were never opened */
-    unsigned         max;
-    char            *base;
-    size_t           size;  /* of a range */
+    struct spin lock; /* guards spare, spares, fresh */
+    unsigned *spare;
+    unsigned spares;
+    unsigned fresh; /* ranges from here on were never opened */
+    unsigned max;
+    char *base;
+    size_t size; /* of a range */
     enum stack_guard guard;
 } ranges;
 
@@ -98,7 +98,8 @@ int stacks_init(size_t size, unsigned max)
             return WEIR_ENOMEM;
         ranges.max /= 2;
     }
-    madvise(ranges.base, ranges.max * ranges.size, MADV_NOHUGEPAGE); /* fails where there is no THP */
+    madvise(ranges.base, ranges.max * ranges.size,
+            MADV_NOHUGEPAGE); /* fails where there is no THP */
     ranges.spare = reserve(ranges.max * sizeof *ranges.spare, PROT_READ | PROT_WRITE);
     if (ranges.spare == NULL) {
         stacks_free();

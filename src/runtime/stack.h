@@ -14,18 +14,18 @@
 
 enum {
     STACK_GUARD = 64 * 1024,
-    STACK_PAGE = 4096,           /* at the top: request page and struct stack */
-    STACK_INFO = 256,            /* the struct's share of it */
+    STACK_PAGE = 4096, /* at the top: request page and struct stack */
+    STACK_INFO = 256,  /* the struct's share of it */
     STACK_MAGAZINE = MAGAZINE_SIZE,
 };
 
 /* At the very top of its own mapping. */
 struct stack {
-    struct item item;     /* while it is free */
-    char       *map;
-    size_t      size;     /* of the mapping, guard included */
-    void       *tsan;     /* TSan's fiber, while the stack is in use */
-    unsigned    valgrind; /* its name for valgrind */
+    struct item item; /* while it is free */
+    char *map;
+    size_t size;       /* of the mapping, guard included */
+    void *tsan;        /* TSan's fiber, while the stack is in use */
+    unsigned valgrind; /* its name for valgrind */
 };
 static_assert(sizeof(struct stack) <= STACK_INFO, "the request page begins below struct stack");
 
@@ -39,13 +39,13 @@ struct stack_magazine {
  * 2,000 under TSan). WEIR_ENOMEM if not even a few ranges can be reserved; with less address space
  * than asked for (ulimit -v) the bound is lower. stacks_free unmaps all; none is in use. */
 must_use int stacks_init(size_t size, unsigned max);
-void         stacks_free(void);
+void stacks_free(void);
 
 /* A stack, or NULL at the bound or without memory. stack_put gives it back, after its last coroutine
  * was left for good. Never block. The bound counts what other workers keep in their magazines. */
 struct stack *stack_get(struct stack_magazine *m);
-void          stack_put(struct stack_magazine *m, struct stack *s);
-void          stack_flush(struct stack_magazine *m); /* all of a magazine to the depot */
+void stack_put(struct stack_magazine *m, struct stack *s);
+void stack_flush(struct stack_magazine *m); /* all of a magazine to the depot */
 
 /* Once in a while (each second or so): gives back the memory of stacks in the depot that nobody needed
  * since the last call, but for a few. At most some 1,000 a call (1 us each). */

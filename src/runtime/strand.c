@@ -64,9 +64,9 @@ int strand_start(void (*fn)(void *), void *arg)
 {
     struct worker *w = worker_self();
     struct strand *st;
-    struct co     *c;
-    uint64_t       word;
-    int            err;
+    struct co *c;
+    uint64_t word;
+    int err;
 
     if (w == NULL)
         return strand_start_elsewhere(fn, arg);
@@ -117,8 +117,8 @@ void strand_on_notice(int (*fn)(void *), void *arg)
 void strand_cancel(strand_ref ref, int cause)
 {
     struct strand *st = slab_at(&rt.strands, (uint32_t)ref);
-    uint64_t       generation = ref >> 32;
-    uint64_t       old = atomic_load_explicit(&st->cancel_req, memory_order_acquire);
+    uint64_t generation = ref >> 32;
+    uint64_t old = atomic_load_explicit(&st->cancel_req, memory_order_acquire);
 
     do {
         if (generation_of(st) != generation || old >> 32 == generation)
@@ -132,14 +132,14 @@ void strand_cancel(strand_ref ref, int cause)
 void strand_notify(strand_ref ref)
 {
     struct strand *st = slab_at(&rt.strands, (uint32_t)ref);
-    uint32_t       generation = (uint32_t)(ref >> 32);
-    uint32_t       old = atomic_load_explicit(&st->notice, memory_order_acquire);
+    uint32_t generation = (uint32_t)(ref >> 32);
+    uint32_t old = atomic_load_explicit(&st->notice, memory_order_acquire);
 
     do {
         if (generation_of(st) != generation)
             return;
-    } while (!atomic_compare_exchange_weak_explicit(&st->notice, &old, generation, memory_order_acq_rel,
-                                                    memory_order_acquire));
+    } while (!atomic_compare_exchange_weak_explicit(&st->notice, &old, generation,
+                                                    memory_order_acq_rel, memory_order_acquire));
     post(st, NULL);
 }
 
@@ -165,15 +165,15 @@ static void take_posts(struct strand *st)
 {
     uint32_t generation = generation_of(st);
     uint64_t cancel = atomic_load_explicit(&st->cancel_req, memory_order_acquire);
-    int      cause = 0;
+    int cause = 0;
 
     if (unlikely(cancel != 0)) {
         atomic_compare_exchange_strong(&st->cancel_req, &cancel, 0);
         if (cancel >> 32 == generation)
             scope_cancel(&st->root, (int)(uint32_t)cancel);
     }
-    if (unlikely(atomic_load_explicit(&st->notice, memory_order_acquire) != 0)
-        && atomic_exchange(&st->notice, 0) == generation) {
+    if (unlikely(atomic_load_explicit(&st->notice, memory_order_acquire) != 0) &&
+        atomic_exchange(&st->notice, 0) == generation) {
         if (st->on_notice != NULL)
             cause = st->on_notice(st->notice_arg);
         if (cause < 0)
@@ -236,9 +236,9 @@ static void requeue(struct worker *w, struct strand *st)
     uintptr_t old = atomic_load_explicit(&st->word, memory_order_relaxed);
     uintptr_t left = st->first != NULL ? STRAND_LEFT : 0;
 
-    while (!atomic_compare_exchange_weak_explicit(
-        &st->word, &old, (old & ~STRAND_RUNNING) | STRAND_PENDING | left, memory_order_acq_rel,
-        memory_order_relaxed))
+    while (!atomic_compare_exchange_weak_explicit(&st->word, &old,
+                                                  (old & ~STRAND_RUNNING) | STRAND_PENDING | left,
+                                                  memory_order_acq_rel, memory_order_relaxed))
         ;
     worker_queue(w, st);
 }
@@ -262,7 +262,7 @@ static bool run_ready(struct worker *w, struct strand *st, unsigned *budget)
 
 void strand_run(struct worker *w, struct strand *st)
 {
-    unsigned  budget = STRAND_BUDGET;
+    unsigned budget = STRAND_BUDGET;
     uintptr_t word;
 
     w->running = st;

@@ -16,29 +16,31 @@ ssize_t sys_send(int fd, const void *buf, size_t len, int flags); /* MSG_NOSIGNA
 ssize_t sys_writev(int fd, const struct iovec *iov, int n);       /* sendmsg with MSG_NOSIGNAL */
 ssize_t sys_read(int fd, void *buf, size_t len);
 ssize_t sys_write(int fd, const void *buf, size_t len);
-int     sys_socket(int domain, int type, int protocol); /* CLOEXEC and NONBLOCK are added */
-int     sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
-int     sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
-int     sys_listen(int fd, int backlog);
-int     sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len); /* CLOEXEC, NONBLOCK */
-int     sys_close(int fd);
-int     sys_shutdown(int fd, int how);
-int     sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
-int     sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
-int     sys_epoll_create(void); /* CLOEXEC */
-int     sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
-int     sys_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms); /* EINTR: 0 */
-int     sys_eventfd(void); /* CLOEXEC, NONBLOCK, from 0 */
+int sys_socket(int domain, int type, int protocol); /* CLOEXEC and NONBLOCK are added */
+int sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
+int sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int sys_listen(int fd, int backlog);
+int sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len); /* CLOEXEC, NONBLOCK */
+int sys_close(int fd);
+int sys_shutdown(int fd, int how);
+int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int sys_epoll_create(void); /* CLOEXEC */
+int sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
+int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms); /* EINTR: 0 */
+int sys_eventfd(void); /* CLOEXEC, NONBLOCK, from 0 */
 
 #define SYS_CALLS(X) \
-    X(recv) X(send) X(writev) X(read) X(write) X(socket) X(connect) X(bind) X(listen) X(accept) X(close) X(shutdown) \
-    X(setsockopt) X(getsockopt) X(epoll_create) X(epoll_ctl) X(epoll_wait) X(eventfd)
+    X(recv) \
+    X(send) X(writev) X(read) X(write) X(socket) X(connect) X(bind) X(listen) X(accept) X(close) \
+        X(shutdown) X(setsockopt) X(getsockopt) X(epoll_create) X(epoll_ctl) X(epoll_wait) \
+            X(eventfd)
 
 enum sys_call {
 #define X(name) CALL_##name,
     SYS_CALLS(X)
 #undef X
-    CALL_COUNT
+        CALL_COUNT
 };
 
 /* How often each was called since the start, by all threads; zeros in a build without WEIR_COUNT. A

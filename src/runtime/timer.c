@@ -18,7 +18,7 @@ void lazy_init(struct lazy *l, enum lazy_kind kind)
 static void move_entry(struct lazy *l, int64_t at, unsigned home)
 {
     struct worker *w = rt.workers[l->home == NO_HOME ? home : l->home];
-    bool           earlier;
+    bool earlier;
 
     spin_lock(&w->wheel_lock);
     if (atomic_load(&l->t.entry) != TIMER_NONE) {
@@ -61,9 +61,9 @@ static enum lazy_outcome co_expired(struct co *c, int64_t now, int64_t *deadline
  * from now on finds no entry and makes one; who did before is seen by the second look. */
 static struct slot *expire(struct worker *w, struct lazy *l)
 {
-    struct slot      *s = container_of(l, struct slot, timer);
+    struct slot *s = container_of(l, struct slot, timer);
     enum lazy_outcome outcome;
-    int64_t           deadline;
+    int64_t deadline;
 
     for (;;) {
         if (l->kind == LAZY_CO)
@@ -85,7 +85,7 @@ static struct slot *expire(struct worker *w, struct lazy *l)
 
 void timers_expire(struct worker *w)
 {
-    struct link  up;
+    struct link up;
     struct slot *expired = NULL;
 
     if (w->now < wheel_earliest(&w->wheel))

@@ -16,16 +16,16 @@
 enum { WHEEL_LEVELS = 5, WHEEL_SLOTS = 64 };
 
 struct timer {
-    struct link     link;
+    struct link link;
     _Atomic int64_t deadline; /* what the user wants: ns, TIMER_NONE: nothing */
     _Atomic int64_t entry;    /* when the wheel will look at it: ns, TIMER_NONE: not in the wheel */
 };
 
 struct wheel {
-    int64_t         tick;                   /* ms up to which everything has expired */
-    uint64_t        occupied[WHEEL_LEVELS]; /* bit: the slot is not empty */
-    struct link     slots[WHEEL_LEVELS][WHEEL_SLOTS];
-    _Atomic int64_t earliest;               /* ns: see wheel_earliest */
+    int64_t tick;                    /* ms up to which everything has expired */
+    uint64_t occupied[WHEEL_LEVELS]; /* bit: the slot is not empty */
+    struct link slots[WHEEL_LEVELS][WHEEL_SLOTS];
+    _Atomic int64_t earliest; /* ns: see wheel_earliest */
 };
 
 void wheel_init(struct wheel *w, int64_t now);

@@ -119,9 +119,9 @@ static void wake_thief(struct worker *owner)
 {
     unsigned none = 0;
 
-    if (rt.no_steal || rt.count == 1
-        || atomic_load_explicit(&owner->queue.count, memory_order_relaxed) < WAKE_THIEF
-        || !atomic_compare_exchange_strong(&rt.searching, &none, 1))
+    if (rt.no_steal || rt.count == 1 ||
+        atomic_load_explicit(&owner->queue.count, memory_order_relaxed) < WAKE_THIEF ||
+        !atomic_compare_exchange_strong(&rt.searching, &none, 1))
         return;
     for (unsigned i = 0; i < rt.count; i++) {
         struct worker *w = rt.workers[(owner->id + 1 + i) % rt.count];
@@ -171,8 +171,8 @@ static void begin_batch(struct worker *w)
 static bool steal_from(struct worker *w, struct worker *victim)
 {
     struct run_queue *q = &victim->queue;
-    struct strand    *first, *last;
-    unsigned          n, i;
+    struct strand *first, *last;
+    unsigned n, i;
 
     if (atomic_load_explicit(&q->count, memory_order_relaxed) == 0)
         return false;
@@ -211,7 +211,7 @@ static bool steal(struct worker *w)
 int rt_post(unsigned id, void (*fn)(void *), void *arg)
 {
     struct worker *w = rt.workers[id];
-    struct post   *p = malloc(sizeof *p);
+    struct post *p = malloc(sizeof *p);
 
     if (p == NULL)
         return WEIR_ENOMEM;
@@ -269,8 +269,8 @@ static int sleep_ms(const struct worker *w, int64_t now)
 {
     int64_t until = wheel_earliest(&w->wheel), ms;
 
-    if (atomic_load_explicit(&rt.starved_count, memory_order_relaxed) > 0
-        || atomic_load_explicit(&rt.stopping, memory_order_relaxed))
+    if (atomic_load_explicit(&rt.starved_count, memory_order_relaxed) > 0 ||
+        atomic_load_explicit(&rt.stopping, memory_order_relaxed))
         until = MIN(until, now + 10 * WEIR_MS);
     until = MIN(until, w->trim_at);
     if (until == TIMER_NONE)
@@ -297,9 +297,9 @@ static void trim(struct worker *w, bool active)
 
 static bool something_to_do(struct worker *w)
 {
-    if (atomic_load_explicit(&w->queue.count, memory_order_relaxed) > 0
-        || atomic_load_explicit(&w->has_post, memory_order_relaxed)
-        || atomic_load_explicit(&rt.exiting, memory_order_relaxed))
+    if (atomic_load_explicit(&w->queue.count, memory_order_relaxed) > 0 ||
+        atomic_load_explicit(&w->has_post, memory_order_relaxed) ||
+        atomic_load_explicit(&rt.exiting, memory_order_relaxed))
         return true;
     for (unsigned i = 0; !rt.no_steal && i < rt.count; i++)
         if (atomic_load_explicit(&rt.workers[i]->queue.count, memory_order_relaxed) >= WAKE_THIEF)
@@ -369,7 +369,7 @@ static void turn(struct worker *w, struct epoll_event *events)
 
 void *worker_main(void *arg)
 {
-    struct worker     *w = arg;
+    struct worker *w = arg;
     struct epoll_event events[EVENTS];
 
     self = w;

@@ -22,37 +22,38 @@
 enum wait_state { WAIT_RUN, WAIT_WAITING, WAIT_WOKEN };
 enum wait_reason { WAKE_IO, WAKE_TIMEOUT, WAKE_CANCEL, WAKE_OTHER };
 
-#define WAIT_WORD(number, state, reason) ((number) << 8 | (uint64_t)(state) << 4 | (uint64_t)(reason))
-#define WAIT_NUMBER(word)                ((word) >> 8)
-#define WAIT_STATE(word)                 ((enum wait_state)((word) >> 4 & 15))
-#define WAIT_REASON(word)                ((enum wait_reason)((word) & 15))
+#define WAIT_WORD(number, state, reason) \
+    ((number) << 8 | (uint64_t)(state) << 4 | (uint64_t)(reason))
+#define WAIT_NUMBER(word) ((word) >> 8)
+#define WAIT_STATE(word)  ((enum wait_state)((word) >> 4 & 15))
+#define WAIT_REASON(word) ((enum wait_reason)((word)&15))
 
 /* A timer that its owner moves without touching the wheel (wheel.h, RUNTIME.md S9). */
 enum lazy_kind { LAZY_CO, LAZY_SLOT };
 enum lazy_outcome { LAZY_DROP, LAZY_AGAIN, LAZY_LATER, LAZY_WON };
 struct lazy {
     struct timer t;
-    uint16_t     home;  /* whose wheel has it, while it is in one */
-    uint8_t      kind;
-    uint8_t      waiting; /* slots: directions with a logical waiter, for the assertion (D3b) */
+    uint16_t home; /* whose wheel has it, while it is in one */
+    uint8_t kind;
+    uint8_t waiting; /* slots: directions with a logical waiter, for the assertion (D3b) */
 };
 
 struct co {
     _Alignas(64) struct slab_item item;
     _Atomic uint64_t wait;
-    struct co       *next;     /* in its strand's list */
-    struct strand   *strand;
-    struct fiber     fiber;
-    struct stack    *stack;
-    void           (*fn)(void *);
-    void            *arg;
-    struct scope    *scope;    /* innermost one that it opened, or was started into */
-    struct task     *task;     /* NULL: the first coroutine of its strand */
-    unsigned         mask;     /* > 0: blocking calls ignore cancelling */
-    bool             canceled; /* task_cancel */
-    bool             ended;
-    const char      *who, *what;
-    struct lazy      timer;
+    struct co *next; /* in its strand's list */
+    struct strand *strand;
+    struct fiber fiber;
+    struct stack *stack;
+    void (*fn)(void *);
+    void *arg;
+    struct scope *scope; /* innermost one that it opened, or was started into */
+    struct task *task;   /* NULL: the first coroutine of its strand */
+    unsigned mask;       /* > 0: blocking calls ignore cancelling */
+    bool canceled;       /* task_cancel */
+    bool ended;
+    const char *who, *what;
+    struct lazy timer;
 };
 
 /* --- strands (R4) --- */
@@ -66,16 +67,16 @@ struct co {
 
 struct strand {
     _Alignas(64) struct slab_item item;
-    _Atomic uintptr_t word;       /* never stored at reuse (D5) */
-    _Atomic uint32_t  generation; /* odd: in use */
-    _Atomic uint64_t  cancel_req; /* generation << 32 | cause */
-    _Atomic uint32_t  notice;     /* generation of the strand it is for; 0: none */
-    struct strand    *next;       /* in a run queue, under its lock */
+    _Atomic uintptr_t word;      /* never stored at reuse (D5) */
+    _Atomic uint32_t generation; /* odd: in use */
+    _Atomic uint64_t cancel_req; /* generation << 32 | cause */
+    _Atomic uint32_t notice;     /* generation of the strand it is for; 0: none */
+    struct strand *next;         /* in a run queue, under its lock */
 
-    struct co   *first, *last;    /* taken from the word, in order; runner only */
-    unsigned     live;            /* coroutines */
-    int        (*on_notice)(void *);
-    void        *notice_arg;
+    struct co *first, *last; /* taken from the word, in order; runner only */
+    unsigned live;           /* coroutines */
+    int (*on_notice)(void *);
+    void *notice_arg;
     struct scope root;
 };
 
@@ -87,18 +88,18 @@ struct strand {
 #define SLOT_GEN_MASK   0xfffffu
 #define SLOT_FLAG_SHIFT 24
 #define SLOT_WAITER     0xffffffu
-#define SLOT_START      0xffffffu  /* nobody waits: start something */
+#define SLOT_START      0xffffffu /* nobody waits: start something */
 
 struct slot {
     _Alignas(64) struct slab_item item;
-    _Atomic uint64_t         word[2];
-    _Atomic uint64_t         number[2]; /* of the waiter beside it */
-    struct lazy              timer;     /* idle deadline */
+    _Atomic uint64_t word[2];
+    _Atomic uint64_t number[2]; /* of the waiter beside it */
+    struct lazy timer;          /* idle deadline */
     _Atomic(const struct slot_class *) class;
-    void                    *owner;
-    _Atomic uint64_t         watch;     /* strand_ref to be told of hang-ups, 0: none */
-    int                      fd;
-    uint16_t                 home;      /* whose epoll has it; NO_HOME: none yet */
+    void *owner;
+    _Atomic uint64_t watch; /* strand_ref to be told of hang-ups, 0: none */
+    int fd;
+    uint16_t home; /* whose epoll has it; NO_HOME: none yet */
 };
 
 enum { NO_HOME = UINT16_MAX };
@@ -107,12 +108,12 @@ enum { NO_HOME = UINT16_MAX };
 
 struct post {
     struct post *next;
-    void       (*fn)(void *);
-    void        *arg;
+    void (*fn)(void *);
+    void *arg;
 };
 
 struct run_queue {
-    struct spin    lock;
+    struct spin lock;
     struct strand *first, *last;
     _Atomic unsigned count;
 };
@@ -120,50 +121,50 @@ struct run_queue {
 struct worker {
     /* others may touch */
     struct run_queue queue;
-    struct spin      inbox_lock;
-    struct post     *inbox, **inbox_end;
-    _Atomic bool     has_post;
-    struct spin      wheel_lock;
-    struct wheel     wheel;
-    _Atomic int      sleeping;
-    _Atomic int64_t  turn_start;
-    struct spin      lease;       /* the right to poll `epoll` */
+    struct spin inbox_lock;
+    struct post *inbox, **inbox_end;
+    _Atomic bool has_post;
+    struct spin wheel_lock;
+    struct wheel wheel;
+    _Atomic int sleeping;
+    _Atomic int64_t turn_start;
+    struct spin lease; /* the right to poll `epoll` */
 
     /* its own */
     _Alignas(64) unsigned id;
-    int              epoll, wake_fd;
-    pthread_t        thread;
-    int64_t          now;
-    int64_t          trim_at;     /* worker 0: when memory is given back next */
-    unsigned         trims;       /* how often still */
-    struct fiber     fiber;       /* of the thread: the scheduler */
-    struct co       *current;
-    struct strand   *running;
-    void           (*call)(void *); /* to be run on this stack for the current coroutine */
-    void            *call_arg;
-    struct strand   *batch, **batch_end; /* made ready by the events being handled */
-    bool             batching;
-    unsigned         batch_count;
-    _Atomic bool     searching;   /* woken to steal */
+    int epoll, wake_fd;
+    pthread_t thread;
+    int64_t now;
+    int64_t trim_at;    /* worker 0: when memory is given back next */
+    unsigned trims;     /* how often still */
+    struct fiber fiber; /* of the thread: the scheduler */
+    struct co *current;
+    struct strand *running;
+    void (*call)(void *); /* to be run on this stack for the current coroutine */
+    void *call_arg;
+    struct strand *batch, **batch_end; /* made ready by the events being handled */
+    bool batching;
+    unsigned batch_count;
+    _Atomic bool searching; /* woken to steal */
     struct stack_magazine stacks;
-    struct buf_magazine   bufs;
-    struct slab_magazine  cos, strand_items, slots;
-    void            *locals[RT_LOCAL_COUNT];
-    void            *signal_stack;
+    struct buf_magazine bufs;
+    struct slab_magazine cos, strand_items, slots;
+    void *locals[RT_LOCAL_COUNT];
+    void *signal_stack;
     _Atomic uint64_t turns, runs, stolen, wakeups;
 };
 
 struct runtime {
-    struct worker  **workers;
-    unsigned         count;
-    bool             no_steal;
-    _Atomic bool     stopping, exiting;
+    struct worker **workers;
+    unsigned count;
+    bool no_steal;
+    _Atomic bool stopping, exiting;
     _Atomic unsigned searching;
-    struct slab      cos, strands, slots;
-    struct spin      starved_lock;
-    struct slot     *starved, **starved_end; /* linked by item.next */
+    struct slab cos, strands, slots;
+    struct spin starved_lock;
+    struct slot *starved, **starved_end; /* linked by item.next */
     _Atomic unsigned starved_count;
-    uint64_t         starved_total;
+    uint64_t starved_total;
 };
 
 extern struct runtime rt;
@@ -171,26 +172,26 @@ extern struct runtime rt;
 /* worker.c. The worker of this thread, NULL elsewhere. Never kept over a call that may park: the address of a thread-local may be cached by
  * the compiler, this call may not (RUNTIME.md B4). */
 struct worker *worker_self(void);
-void           worker_queue(struct worker *w, struct strand *st); /* any thread */
-bool           worker_wake(struct worker *w); /* false: it did not sleep */
-void          *worker_main(void *worker);
+void worker_queue(struct worker *w, struct strand *st); /* any thread */
+bool worker_wake(struct worker *w);                     /* false: it did not sleep */
+void *worker_main(void *worker);
 
 /* co.c */
 struct co *co_self(void);
 struct co *co_make(struct worker *w, struct strand *st, void (*fn)(void *), void *arg, int *err);
-void       co_run(struct worker *w, struct co *c); /* until it parks or ends */
-uint64_t   co_park_begin(struct co *c);
-bool       co_park_leave(struct co *c, uint64_t number); /* false: a waker has won; switch */
-enum wait_reason co_park(struct co *c); /* switches away */
-bool       co_wake(struct co *c, uint64_t number, enum wait_reason reason);
-bool       co_canceled(const struct co *c);
+void co_run(struct worker *w, struct co *c); /* until it parks or ends */
+uint64_t co_park_begin(struct co *c);
+bool co_park_leave(struct co *c, uint64_t number); /* false: a waker has won; switch */
+enum wait_reason co_park(struct co *c);            /* switches away */
+bool co_wake(struct co *c, uint64_t number, enum wait_reason reason);
+bool co_canceled(const struct co *c);
 
 /* strand.c */
 void strand_push(struct strand *st, struct co *c); /* c is ready; any thread */
 void strand_add(struct strand *st, struct co *c);  /* the same, by a coroutine of this strand */
 void strand_run(struct worker *w, struct strand *st);
-void strand_notify(strand_ref ref);                /* its slot hung up */
-int  strand_start_elsewhere(void (*fn)(void *), void *arg); /* not on a worker */
+void strand_notify(strand_ref ref);                        /* its slot hung up */
+int strand_start_elsewhere(void (*fn)(void *), void *arg); /* not on a worker */
 
 /* timer.c */
 void lazy_init(struct lazy *l, enum lazy_kind kind);
@@ -214,7 +215,7 @@ void worker_stopping(struct worker *w);
 void listener_event(uint32_t index);
 
 /* blocking.c */
-int  blocking_start(unsigned threads);
+int blocking_start(unsigned threads);
 void blocking_stop(void);
 
 /* What epoll hands back: a slot (index, generation), a listener, or the worker's own eventfd. */

@@ -43,6 +43,11 @@ int events_take_signals(struct events *e)
 void events_done(struct events *e)
 {
     if (e->signals >= 0) {
+        struct signalfd_siginfo late;
+
+        /* a second signal that came while we ended would kill us once it is unblocked */
+        while (read(e->signals, &late, sizeof late) > 0)
+            ;
         close(e->signals);
         sigaction(SIGPIPE, &e->old_pipe, NULL);
         pthread_sigmask(SIG_SETMASK, &e->old_mask, NULL);
