@@ -1,5 +1,6 @@
-/* buf.h -- I/O buffers of BUF_SIZE bytes: magazines of each worker before a shared depot (buf_pool.h).
- * What is given back is reused newest first; what was not needed for a while goes back to the kernel. */
+/* buf.h -- I/O buffers of BUF_SIZE bytes: magazines of each worker before a shared depot
+ * (buf_pool.h). What is given back is reused newest first; what was not needed for a while goes
+ * back to the kernel. */
 #ifndef RUNTIME_BUF_H
 #define RUNTIME_BUF_H
 

@@ -1,8 +1,8 @@
-/* buf_pool.c -- buffers are cut from chunks: 1 MiB, aligned to it, so that a buffer's address tells its
- * chunk, whose first place is its record.
+/* buf_pool.c -- buffers are cut from chunks: 1 MiB, aligned to it, so that a buffer's address
+ * tells its chunk, whose first place is its record.
  *
- * A place is cold (without memory: a bit in the chunk's record) or warm (in use, or free in a magazine
- * or the depot). A chunk with only cold places is unmapped. */
+ * A place is cold (without memory: a bit in the chunk's record) or warm (in use, or free in a
+ * magazine or the depot). A chunk with only cold places is unmapped. */
 #include "runtime/buf_pool.h"
 
 #include <sys/mman.h>
@@ -131,7 +131,6 @@ char *buf_take(struct buf_magazine *m)
         if (buf == NULL && !add_chunk())
             return NULL;
     }
-    race_acquire(buf); /* its last user may have been another coroutine of this worker */
     asan_unpoison(buf, BUF_SIZE);
     return buf;
 }
@@ -139,7 +138,6 @@ char *buf_take(struct buf_magazine *m)
 void buf_return(struct buf_magazine *m, char *buf)
 {
     asan_poison(buf + ITEM_ROOM, BUF_SIZE - ITEM_ROOM);
-    race_release(buf);
     magazine_put(&m->free, &depot, (struct item *)buf);
 }
 
@@ -148,7 +146,7 @@ void buf_flush(struct buf_magazine *m)
     magazine_flush(&m->free, &depot);
 }
 
-UNCHECKED static unsigned cool_batch(struct item *item)
+static unsigned cool_batch(struct item *item)
 {
     unsigned count = 0;
 

@@ -1,5 +1,5 @@
-/* buf_pool.h -- where the buffers of buf.h come from: a magazine of each worker, a shared depot, and
- * chunks of address space below. Only the runtime calls these; all others get and put (buf.h). */
+/* buf_pool.h -- where the buffers of buf.h come from: a magazine of each worker, a shared depot,
+ * and chunks of address space below. Only the runtime calls these; others get and put. */
 #ifndef RUNTIME_BUF_POOL_H
 #define RUNTIME_BUF_POOL_H
 
@@ -17,8 +17,8 @@ char *buf_take(struct buf_magazine *m);
 void buf_return(struct buf_magazine *m, char *buf);
 void buf_flush(struct buf_magazine *m); /* all of a magazine to the depot */
 
-/* Once in a while (each second or so): gives back the memory of buffers in the depot that nobody needed
- * since the last call, but for a few. At most some 1,000 a call (2 us each). */
+/* Once in a while (each second or so): gives back the memory of buffers in the depot that nobody
+ * needed since the last call, but for a few. At most some 1,000 a call (2 us each). */
 void bufs_trim(void);
 
 /* Unmaps all; no buffer is in use. */

@@ -1,9 +1,9 @@
 /* fiber.c -- switching, dressed for the sanitizers; the bare switch is in switch_*.
  *
- * A fiber is told in three steps: asan_leave before the switch, asan_arrive by whoever goes on after
- * it, and tsan_switch right before, so that hardly an instruction is booked to the wrong one. These
- * functions are UNCHECKED: an entry noted in one fiber and left in another would unbalance TSan's
- * shadow stacks. */
+ * A fiber is told in three steps: asan_leave before the switch, asan_arrive by whoever goes on
+ * after it, and tsan_switch right before, so that hardly an instruction is booked to the wrong
+ * one. These functions are UNCHECKED: an entry noted in one fiber and left in another would
+ * unbalance TSan's shadow stacks. */
 #include "runtime/fiber.h"
 
 #include <pthread.h>

@@ -25,9 +25,9 @@ void fiber_thread(struct fiber *f);
 void fiber_prepare(struct fiber *f, void *low, void *top, void (*fn)(void *), void *arg,
                    void *tsan);
 
-/* Leaves `from` and goes on in `to`; returns when somebody switches to `from` again, maybe on another
- * thread. `last`: `from` will never run again, and its stack may be used for something else once
- * `to` runs. */
+/* Leaves `from` and goes on in `to`; returns when somebody switches to `from` again, maybe on
+ * another thread. `last`: `from` will never run again, and its stack may be used for something
+ * else once `to` runs. */
 void fiber_switch(struct fiber *from, struct fiber *to, bool last);
 
 #endif

@@ -1,10 +1,7 @@
-/* magazine.c -- see magazine.h. All of it is UNCHECKED: a magazine is touched by whatever coroutine
- * its worker happens to run, which orders nothing between those. */
+/* magazine.c -- a stack of items without a lock, and one of batches with it: see magazine.h. */
 #include "runtime/magazine.h"
 
-#include "runtime/sanitize.h"
-
-UNCHECKED static void depot_add(struct depot *d, struct item *first, unsigned count)
+static void depot_add(struct depot *d, struct item *first, unsigned count)
 {
     first->count = count;
     spin_lock(&d->lock);
@@ -14,7 +11,7 @@ UNCHECKED static void depot_add(struct depot *d, struct item *first, unsigned co
     spin_unlock(&d->lock);
 }
 
-UNCHECKED struct item *depot_batch(struct depot *d)
+struct item *depot_batch(struct depot *d)
 {
     spin_lock(&d->lock);
     struct item *first = d->batches;
@@ -27,7 +24,7 @@ UNCHECKED struct item *depot_batch(struct depot *d)
     return first;
 }
 
-UNCHECKED unsigned depot_surplus(struct depot *d, unsigned keep)
+unsigned depot_surplus(struct depot *d, unsigned keep)
 {
     spin_lock(&d->lock);
     unsigned least = d->least;
@@ -36,7 +33,7 @@ UNCHECKED unsigned depot_surplus(struct depot *d, unsigned keep)
     return least > keep ? least - keep : 0;
 }
 
-UNCHECKED unsigned depot_kept(struct depot *d)
+unsigned depot_kept(struct depot *d)
 {
     spin_lock(&d->lock);
     unsigned kept = d->kept;
@@ -44,7 +41,7 @@ UNCHECKED unsigned depot_kept(struct depot *d)
     return kept;
 }
 
-UNCHECKED struct item *magazine_take(struct magazine *m, struct depot *d)
+struct item *magazine_take(struct magazine *m, struct depot *d)
 {
     if (unlikely(m->first == NULL)) {
         m->first = depot_batch(d);
@@ -59,7 +56,7 @@ UNCHECKED struct item *magazine_take(struct magazine *m, struct depot *d)
 }
 
 /* The older half goes. */
-UNCHECKED static void move_half(struct magazine *m, struct depot *d)
+static void move_half(struct magazine *m, struct depot *d)
 {
     struct item *last = m->first;
 
@@ -70,7 +67,7 @@ UNCHECKED static void move_half(struct magazine *m, struct depot *d)
     m->count /= 2;
 }
 
-UNCHECKED void magazine_put(struct magazine *m, struct depot *d, struct item *item)
+void magazine_put(struct magazine *m, struct depot *d, struct item *item)
 {
     if (unlikely(m->count == MAGAZINE_SIZE))
         move_half(m, d);
@@ -79,7 +76,7 @@ UNCHECKED void magazine_put(struct magazine *m, struct depot *d, struct item *it
     m->count++;
 }
 
-UNCHECKED void magazine_flush(struct magazine *m, struct depot *d)
+void magazine_flush(struct magazine *m, struct depot *d)
 {
     if (m->first != NULL)
         depot_add(d, m->first, m->count);

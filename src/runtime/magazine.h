@@ -1,5 +1,6 @@
-/* magazine.h -- free things of one kind (stacks, buffers): a magazine of each worker, which needs no
- * lock, before a depot shared by all. Both give back the newest first, as that is still in a cache.
+/* magazine.h -- free things of one kind (stacks, buffers): a magazine of each worker, which needs
+ * no lock, before a depot shared by all. Both give back the newest first, as that is still in a
+ * cache.
  *
  * Between them things move in batches of half a magazine, so that a worker that only takes and one
  * that only gives meet at the lock once in a while. The items lie in the free things themselves. */
@@ -37,7 +38,8 @@ void magazine_flush(struct magazine *m, struct depot *d);
 unsigned depot_surplus(struct depot *d, unsigned keep);
 unsigned depot_kept(struct depot *d);
 
-/* Takes a batch out for good, to give back its memory: the items are linked by `next`. NULL: empty. */
+/* Takes a batch out for good, to give back its memory: the items are linked by `next`. NULL:
+ * empty. */
 struct item *depot_batch(struct depot *d);
 
 #endif

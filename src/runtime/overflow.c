@@ -9,9 +9,7 @@
 #include "runtime/spin.h"
 #include "runtime/stack.h"
 
-enum {
-    ALT_SIZE = 64 * 1024
-}; /* sanitizers and wide vector registers want much more than MINSIGSTKSZ */
+enum { ALT_SIZE = 64 * 1024 }; /* sanitizers and wide vector registers need more than SIGSTKSZ */
 
 void (*overflow_label)(const char **who, const char **what);
 
@@ -63,8 +61,8 @@ static _Noreturn void report(size_t size)
     abort();
 }
 
-/* Not ours: to who handled it before. By default the faulting instruction runs again and kills us with
- * the core dump that is expected. */
+/* Not ours: to who handled it before. By default the faulting instruction runs again and kills us
+ * with the core dump that is expected. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     const struct sigaction *old = &before[number == SIGSEGV ? 0 : 1];

@@ -1,21 +1,21 @@
 /* overflow.h -- a stack overflow ends the process with a message that says whose code it was.
  *
- * A fault in the guard of a coroutine's stack is reported on stderr, then abort; other faults go to the
- * handler that was there before (a sanitizer's, the embedding program's, the default). A system call
- * that is handed memory in a guard fails with EFAULT instead. */
+ * A fault in the guard of a coroutine's stack is reported on stderr, then abort; other faults go
+ * to the handler that was there before (a sanitizer's, the embedding program's, the default). A
+ * system call that is handed memory in a guard fails with EFAULT instead. */
 #ifndef RUNTIME_OVERFLOW_H
 #define RUNTIME_OVERFLOW_H
 
 #include "base/base.h"
 
 /* Each worker thread gets a signal stack of its own; the first call also installs the handlers for
- * SIGSEGV and SIGBUS. 0 or WEIR_ENOMEM. overflow_disarm, on the same thread, restores the signal stack
- * that was there before, and clears `*memory`. */
+ * SIGSEGV and SIGBUS. 0 or WEIR_ENOMEM. overflow_disarm, on the same thread, restores the signal
+ * stack that was there before, and clears `*memory`. */
 must_use int overflow_arm(void **memory);
 void overflow_disarm(void **memory);
 
-/* Whose code runs on this thread: two static strings ("proxy balancer", "request_filter"). Called in
- * the handler, so it only reads memory. Set before the first overflow_arm; may be NULL. */
+/* Whose code runs on this thread: two static strings ("proxy balancer", "request_filter"). Called
+ * in the handler, so it only reads memory. Set before the first overflow_arm; may be NULL. */
 extern void (*overflow_label)(const char **who, const char **what);
 
 #endif

@@ -1,11 +1,10 @@
-/* sanitize.h -- what the sanitizers and valgrind have to be told about stacks and recycled memory. In
- * a plain build all of it is nothing.
+/* sanitize.h -- what the sanitizers and valgrind have to be told about stacks and recycled memory.
+ * In a plain build all of it is nothing.
  *
- * TSan sees every coroutine as a thread of its own. Its switches are told with the happens-before of a
- * context switch: what a worker and its coroutines do on one thread is ordered, as it really is (docs/runtime.md
- * says what that hides, and why it was chosen all the same). Memory that changes hands by other
- * means says so by race_release and race_acquire.
- */
+ * TSan sees every coroutine as a thread of its own. Its switches are told with the happens-before
+ * of a context switch: what a worker and its coroutines do on one thread is ordered, as it really
+ * is (docs/runtime.md says what that hides, and why it was chosen all the same). Memory that
+ * changes hands by other means says so by race_release and race_acquire. */
 #ifndef RUNTIME_SANITIZE_H
 #define RUNTIME_SANITIZE_H
 

@@ -30,9 +30,10 @@ static inline bool spin_trylock(struct spin *l)
 static inline void spin_lock(struct spin *l)
 {
     while (unlikely(!spin_trylock(l))) {
-        for (unsigned tries = 0; atomic_load_explicit(&l->word, memory_order_relaxed) != 0;
-             tries++) {
-            if (tries < SPIN_TRIES)
+        unsigned tries = 0;
+
+        while (atomic_load_explicit(&l->word, memory_order_relaxed) != 0) {
+            if (tries++ < SPIN_TRIES)
                 cpu_relax();
             else
                 sched_yield();

@@ -1,14 +1,17 @@
 /* stack.c -- ranges of one big reservation, opened when needed and closed when not.
  *
- * A range has an index. It is fresh (never opened), open (in use, or free with its memory), or spare
- * (closed again: without memory, its guard may still stand). Opening is idempotent, so spare and fresh
- * ranges are opened alike. */
+ * A range has an index. It is fresh (never opened), open (in use, or free with its memory), or
+ * spare (closed again: without memory, its guard may still stand). Opening is idempotent, so spare
+ * and fresh ranges are opened alike. */
 #include "runtime/stack.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "runtime/sanitize.h"
+#include "runtime/sys.h"
 
 #ifndef MADV_GUARD_INSTALL /* Linux 6.13 */
 #define MADV_GUARD_INSTALL 102
@@ -43,7 +46,21 @@ void stacks_force_guard(enum stack_guard kind)
     forced_guard = kind;
 }
 
-/* Does this kernel know guards without mappings? */
+/* Asks the kernel to read there, which fails where we would fault. */
+static bool readable(const char *at)
+{
+    int fd[2];
+
+    if (pipe2(fd, O_CLOEXEC) < 0)
+        return false;
+    bool worked = sys_write(fd[1], at, 1) == 1;
+    sys_close(fd[0]);
+    sys_close(fd[1]);
+    return worked;
+}
+
+/* Does this kernel know guards without mappings? Not all that say so do: qemu-user takes any
+ * advice. */
 static enum stack_guard find_guard(void)
 {
     enum stack_guard kind = GUARD_MPROTECT;
@@ -51,7 +68,7 @@ static enum stack_guard find_guard(void)
 
     if (page == MAP_FAILED)
         return kind;
-    if (madvise(page, STACK_PAGE, MADV_GUARD_INSTALL) == 0)
+    if (readable(page) && madvise(page, STACK_PAGE, MADV_GUARD_INSTALL) == 0 && !readable(page))
         kind = GUARD_MADVISE;
     munmap(page, STACK_PAGE);
     return kind;
@@ -98,8 +115,7 @@ int stacks_init(size_t size, unsigned max)
             return WEIR_ENOMEM;
         ranges.max /= 2;
     }
-    madvise(ranges.base, ranges.max * ranges.size,
-            MADV_NOHUGEPAGE); /* fails where there is no THP */
+    madvise(ranges.base, ranges.max * ranges.size, MADV_NOHUGEPAGE); /* fails without THP */
     ranges.spare = reserve(ranges.max * sizeof *ranges.spare, PROT_READ | PROT_WRITE);
     if (ranges.spare == NULL) {
         stacks_free();
@@ -130,8 +146,8 @@ static void give_range(unsigned index)
     spin_unlock(&ranges.lock);
 }
 
-/* The whole range must be one accessible mapping for MADV_GUARD_INSTALL; for the other kind of guard
- * its lower end just stays as it was reserved. */
+/* The whole range must be one accessible mapping for MADV_GUARD_INSTALL; for the other kind of
+ * guard its lower end just stays as it was reserved. */
 static bool make_accessible(char *map)
 {
     if (ranges.guard == GUARD_MPROTECT)
@@ -140,7 +156,7 @@ static bool make_accessible(char *map)
            madvise(map, STACK_GUARD, MADV_GUARD_INSTALL) == 0;
 }
 
-UNCHECKED static struct stack *open_stack(void)
+static struct stack *open_stack(void)
 {
     unsigned index;
 
@@ -158,7 +174,7 @@ UNCHECKED static struct stack *open_stack(void)
 }
 
 /* Not the guard: that stays. */
-UNCHECKED static void close_stack(struct stack *s)
+static void close_stack(struct stack *s)
 {
     char *map = s->map;
 
@@ -167,7 +183,7 @@ UNCHECKED static void close_stack(struct stack *s)
     give_range((unsigned)((size_t)(map - ranges.base) / ranges.size));
 }
 
-UNCHECKED static unsigned close_batch(struct item *item)
+static unsigned close_batch(struct item *item)
 {
     unsigned count = 0;
 
@@ -196,7 +212,7 @@ void stacks_free(void)
 
 /* A new life: nothing that the last coroutine left behind, by being switched away from amid its
  * functions, is poisoned or on a shadow stack. */
-UNCHECKED struct stack *stack_get(struct stack_magazine *m)
+struct stack *stack_get(struct stack_magazine *m)
 {
     struct item *item = magazine_take(&m->free, &depot);
     struct stack *s = likely(item != NULL) ? container_of(item, struct stack, item) : open_stack();
@@ -208,7 +224,7 @@ UNCHECKED struct stack *stack_get(struct stack_magazine *m)
     return s;
 }
 
-UNCHECKED void stack_put(struct stack_magazine *m, struct stack *s)
+void stack_put(struct stack_magazine *m, struct stack *s)
 {
     tsan_fiber_free(s->tsan);
     magazine_put(&m->free, &depot, &s->item);
@@ -238,6 +254,7 @@ void stack_stats(struct stack_stats *out)
     *out = (struct stack_stats){
         .mapped = ranges.fresh - ranges.spares,
         .max = ranges.max,
+        .guard = ranges.guard,
     };
     spin_unlock(&ranges.lock);
     out->kept = depot_kept(&depot);

@@ -1,5 +1,5 @@
-/* stack.h -- stacks for coroutines: an address range with a guard below, and, on top, the page of the
- * request.
+/* stack.h -- stacks for coroutines: an address range with a guard below, and, on top, the page of
+ * the request.
  *
  *     map                guard                                   page            map + size
  *     |  STACK_GUARD     | stack, growing down ................. | REQUEST_PAGE + struct stack |
@@ -34,21 +34,23 @@ struct stack_magazine {
     struct magazine free;
 };
 
-/* Before any worker runs: the size of a stack without its guard (0: 256 KiB, 1 MiB under sanitizers;
- * rounded up to whole pages, at least 16 KiB), and the bound on how many (0: from vm.max_map_count,
- * 2,000 under TSan). WEIR_ENOMEM if not even a few ranges can be reserved; with less address space
- * than asked for (ulimit -v) the bound is lower. stacks_free unmaps all; none is in use. */
+/* Before any worker runs: the size of a stack without its guard (0: 256 KiB, 1 MiB under
+ * sanitizers; rounded up to whole pages, at least 16 KiB), and the bound on how many (0: from
+ * vm.max_map_count, 2,000 under TSan). WEIR_ENOMEM if not even a few ranges can be reserved; with
+ * less address space than asked for (ulimit -v) the bound is lower. stacks_free unmaps all; none
+ * is in use. */
 must_use int stacks_init(size_t size, unsigned max);
 void stacks_free(void);
 
-/* A stack, or NULL at the bound or without memory. stack_put gives it back, after its last coroutine
- * was left for good. Never block. The bound counts what other workers keep in their magazines. */
+/* A stack, or NULL at the bound or without memory. stack_put gives it back, after its last
+ * coroutine was left for good. Never block. The bound counts what other workers keep in their
+ * magazines. */
 struct stack *stack_get(struct stack_magazine *m);
 void stack_put(struct stack_magazine *m, struct stack *s);
 void stack_flush(struct stack_magazine *m); /* all of a magazine to the depot */
 
-/* Once in a while (each second or so): gives back the memory of stacks in the depot that nobody needed
- * since the last call, but for a few. At most some 1,000 a call (1 us each). */
+/* Once in a while (each second or so): gives back the memory of stacks in the depot that nobody
+ * needed since the last call, but for a few. At most some 1,000 a call (1 us each). */
 void stacks_trim(void);
 
 static inline char *stack_page(struct stack *s)
@@ -61,8 +63,9 @@ static inline char *stack_low(struct stack *s)
     return s->map + STACK_GUARD;
 }
 
-/* How the guards are made: madvise(MADV_GUARD_INSTALL), which keeps all stacks one mapping, or, before
- * Linux 6.13, mprotect: two mappings a stack. stacks_init finds out; tests force either before it. */
+/* How the guards are made: madvise(MADV_GUARD_INSTALL), which keeps all stacks one mapping, or,
+ * before Linux 6.13, mprotect: two mappings a stack. stacks_init finds out; tests force either
+ * before it. */
 enum stack_guard { GUARD_AUTO, GUARD_MADVISE, GUARD_MPROTECT };
 void stacks_force_guard(enum stack_guard kind);
 
@@ -70,10 +73,11 @@ struct stack_stats {
     unsigned mapped; /* with memory: in use, in a magazine, or kept */
     unsigned kept;   /* in the depot */
     unsigned max;    /* the bound */
+    enum stack_guard guard;
 };
 void stack_stats(struct stack_stats *out);
 
-/* Is this address inside the guard of a stack? The size of such a stack, or 0. Async-signal-safe. */
+/* Is this address in the guard of a stack? The size of that stack, or 0. Async-signal-safe. */
 size_t stack_in_guard(const void *address);
 
 #endif

@@ -1,4 +1,5 @@
-/* switch.h -- the machine's part of fiber.c: switch_x86_64.S, switch_aarch64.S or switch_portable.c. */
+/* switch.h -- the machine's part of fiber.c: switch_x86_64.S, switch_aarch64.S or
+ * switch_portable.c. */
 #ifndef RUNTIME_SWITCH_H
 #define RUNTIME_SWITCH_H
 

@@ -1,6 +1,6 @@
-/* switch_portable.c -- the bare switch (switch.h) by ucontext, for machines without assembler of ours.
- * A stack pointer is a context here, which lies on the stack that it describes. Two system calls a
- * switch (the signal mask) make it some 100 times slower. */
+/* switch_portable.c -- the bare switch (switch.h) by ucontext, for machines without assembler of
+ * ours. A stack pointer is a context here, which lies on the stack that it describes. Two system
+ * calls a switch (the signal mask) make it some 100 times slower. */
 #include <ucontext.h>
 
 #include "runtime/switch.h"

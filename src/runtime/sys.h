@@ -1,6 +1,7 @@
-/* sys.h -- system calls as functions that return -errno. Nothing else in the project looks at errno:
- * its address may be cached by the compiler across a call that resumes on another thread (RUNTIME.md
- * B4). Each retries EINTR where that is right. This is also where calls are counted (WEIR_COUNT). */
+/* sys.h -- system calls as functions that return -errno. Nothing else in the project looks at
+ * errno: its address may be cached by the compiler across a call that resumes on another thread
+ * (RUNTIME.md B4). Each retries EINTR where that is right. This is also where calls are counted
+ * (WEIR_COUNT). */
 #ifndef RUNTIME_SYS_H
 #define RUNTIME_SYS_H
 
@@ -27,7 +28,8 @@ int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len
 int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int sys_epoll_create(void); /* CLOEXEC */
 int sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
-int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms); /* EINTR: 0 */
+/* 0 also when interrupted. */
+int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms);
 int sys_eventfd(void); /* CLOEXEC, NONBLOCK, from 0 */
 
 #define SYS_CALLS(X) \

@@ -1,9 +1,10 @@
 /* wheel.c -- a tick is a number of five digits to base 64, a level per digit.
  *
- * An entry lies on the level of the highest digit in which it differs from the current tick, in the
- * slot of that digit. When the tick reaches that slot the lower digits count, and what is in it moves
- * down; level 0 expires. So on each level the slots before and at the current digit are empty, and the
- * first occupied slot of the lowest occupied level comes first. Only the top level goes round. */
+ * An entry lies on the level of the highest digit in which it differs from the current tick, in
+ * the slot of that digit. When the tick reaches that slot the lower digits count, and what is in
+ * it moves down; level 0 expires. So on each level the slots before and at the current digit are
+ * empty, and the first occupied slot of the lowest occupied level comes first. Only the top level
+ * goes round. */
 #include "runtime/wheel.h"
 
 enum { BITS = 6, TOP = WHEEL_LEVELS - 1 };

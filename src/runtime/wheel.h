@@ -1,8 +1,8 @@
-/* wheel.h -- a hierarchical timer wheel (Varghese and Lauck 1987) with ticks of a millisecond: 5 levels
- * of 64 slots, some 12 days, everything O(1).
+/* wheel.h -- a hierarchical timer wheel (Varghese and Lauck 1987) with ticks of a millisecond: 5
+ * levels of 64 slots, some 12 days, everything O(1).
  *
- * Timers are lazy (RUNTIME.md S9): the wheel knows an *entry* time, the user stores a *deadline*; while
- * deadlines only move later nobody touches the wheel. Callers hold the wheel's lock, but for
+ * Timers are lazy (RUNTIME.md S9): the wheel knows an *entry* time, the user stores a *deadline*;
+ * while deadlines only move later nobody touches the wheel. Callers hold the wheel's lock, but for
  * wheel_earliest. A timer never expires before its entry, and less than a tick after it. */
 #ifndef RUNTIME_WHEEL_H
 #define RUNTIME_WHEEL_H
@@ -31,21 +31,21 @@ struct wheel {
 void wheel_init(struct wheel *w, int64_t now);
 void timer_init(struct timer *t);
 
-/* Puts `t`, which is in no wheel, in at `at` (ns; the past: expires with the next tick), and stores
- * t->entry (seq_cst). Beyond the horizon: into the last slot, looked at earlier than asked, which lazy
- * timers allow. */
+/* Puts `t`, which is in no wheel, in at `at` (ns; the past: expires with the next tick), and
+ * stores t->entry (seq_cst). Beyond the horizon: into the last slot, looked at earlier than asked,
+ * which lazy timers allow. */
 void wheel_insert(struct wheel *w, struct timer *t, int64_t at);
 
 /* Takes it out, entry = TIMER_NONE; also out of the list of wheel_advance, or out of nothing. */
 void wheel_remove(struct wheel *w, struct timer *t);
 
-/* Moves all entries of up to `now` to the end of `expired` (a list head), with entry = TIMER_NONE, in
- * the order of their ticks. */
+/* Moves all entries of up to `now` to the end of `expired` (a list head), with entry = TIMER_NONE,
+ * in the order of their ticks. */
 void wheel_advance(struct wheel *w, int64_t now, struct link *expired);
 
-/* When wheel_advance has something to do next, ns: sleep until then, and each call makes progress. It
- * is a whole tick, so less than one after the first entry, or earlier than that, where timers far away
- * only move closer. Without a lock. TIMER_NONE: empty. */
+/* When wheel_advance has something to do next, ns: sleep until then, and each call makes progress.
+ * It is a whole tick, so less than one after the first entry, or earlier than that, where timers
+ * far away only move closer. Without a lock. TIMER_NONE: empty. */
 int64_t wheel_earliest(const struct wheel *w);
 
 #endif

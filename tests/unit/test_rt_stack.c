@@ -14,26 +14,15 @@
 #include "runtime/sanitize.h"
 #include "runtime/stack.h"
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-
 enum { KIB = 1024, SIZE = 64 * KIB };
 
-static bool kernel_has_guards(void)
-{
-    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int rc = madvise(page, 4096, MADV_GUARD_INSTALL);
-
-    munmap(page, 4096);
-    return rc == 0;
-}
+/* The kinds that this kernel has, each tested by its name. */
+static enum stack_guard by_madvise = GUARD_MADVISE, by_mprotect = GUARD_MPROTECT;
+static enum stack_guard found = GUARD_AUTO;
 
 static void begin(void **state, size_t size, unsigned max)
 {
-    enum stack_guard kind = *(enum stack_guard *)*state;
-
-    stacks_force_guard(kind == GUARD_MADVISE && !kernel_has_guards() ? GUARD_AUTO : kind);
+    stacks_force_guard(*(enum stack_guard *)*state);
     assert_int_equal(stacks_init(size, max), 0);
 }
 
@@ -183,7 +172,7 @@ static void *work(void *arg)
     struct random r;
 
     random_seed(&r, (uintptr_t)arg);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < (SANITIZE_THREAD ? 3000 : 20000); i++) { /* a fiber each for TSan */
         struct stack **at = &held[random_below(&r, HELD)];
 
         if (*at == NULL) {
@@ -192,7 +181,6 @@ static void *work(void *arg)
             *(struct stack **)stack_page(*at) = *at;
         } else {
             ensure(*(struct stack **)stack_page(*at) == *at);
-            race_release(stack_low(*at)); /* as the last switch from it does */
             stack_put(&m, *at);
             *at = NULL;
         }
@@ -375,8 +363,9 @@ static void disarming_restores_the_signal_stack(void **state)
     overflow_disarm(&memory);
     assert_null(memory);
     sigaltstack(NULL, &after);
-    assert_ptr_equal(after.ss_sp, before.ss_sp);
     assert_int_equal(after.ss_flags, before.ss_flags);
+    if ((before.ss_flags & SS_DISABLE) == 0) /* else the address is anything: valgrind's is */
+        assert_ptr_equal(after.ss_sp, before.ss_sp);
     overflow_disarm(&memory);
 }
 
@@ -384,12 +373,15 @@ static void disarming_restores_the_signal_stack(void **state)
 static void less_address_space_means_fewer(void **state)
 {
     struct stack_magazine m = { .free.count = 0 };
-    struct rlimit before;
+    struct rlimit before, now;
 
     if (SANITIZE_ADDRESS || SANITIZE_THREAD)
         return; /* they have reserved terabytes already */
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
     assert_int_equal(setrlimit(RLIMIT_AS, &(struct rlimit){ 1 << 30, before.rlim_max }), 0);
+    assert_int_equal(getrlimit(RLIMIT_AS, &now), 0);
+    if (now.rlim_cur != 1 << 30)
+        return; /* qemu-user keeps it to itself */
     begin(state, 1024 * KIB, 10000);
     assert_in_range(stats().max, 16, 1023);
     assert_non_null(stack_get(&m));
@@ -397,11 +389,19 @@ static void less_address_space_means_fewer(void **state)
     assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
 }
 
-static enum stack_guard by_madvise = GUARD_MADVISE, by_mprotect = GUARD_MPROTECT;
-static enum stack_guard found = GUARD_AUTO;
-
 #define WITH(kind, test) { #test " (" #kind ")", test, NULL, NULL, &kind }
 #define WITH_BOTH(test) WITH(by_madvise, test), WITH(by_mprotect, test)
+
+/* What this kernel cannot do is tested with what it does instead. */
+static int find_kinds(void **state)
+{
+    (void)state;
+    if (stacks_init(0, 0) < 0)
+        return -1;
+    by_madvise = stats().guard;
+    stacks_free();
+    return 0;
+}
 
 int main(void)
 {
@@ -417,5 +417,5 @@ int main(void)
         WITH(found, disarming_restores_the_signal_stack),
         WITH(found, less_address_space_means_fewer),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, find_kinds, NULL);
 }

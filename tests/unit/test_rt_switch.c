@@ -14,21 +14,40 @@ enum { SIZE = 128 * 1024 };
 
 static struct fiber home, fibers[3];
 
-/* What is set up here is ended by `forget`. */
-static void *make(struct fiber *f, void (*fn)(void *), void *arg)
-{
-    char *stack = aligned_alloc(4096, SIZE);
+struct area {
+    unsigned name; /* for valgrind */
+    _Alignas(4096) char stack[SIZE];
+};
 
-    assert_non_null(stack);
-    fiber_prepare(f, stack, stack + SIZE, fn, arg, tsan_fiber_new());
-    return stack;
+static struct area *area_new(void)
+{
+    struct area *area = aligned_alloc(4096, sizeof *area);
+
+    ensure(area != NULL);
+    area->name = valgrind_stack(area->stack, area->stack + SIZE);
+    return area;
 }
 
-static void forget(struct fiber *f, void *stack)
+static void area_free(struct area *area)
+{
+    valgrind_forget(area->name);
+    asan_unpoison(area->stack, SIZE);
+    free(area);
+}
+
+/* What is set up here is ended by `forget`. */
+static struct area *make(struct fiber *f, void (*fn)(void *), void *arg)
+{
+    struct area *area = area_new();
+
+    fiber_prepare(f, area->stack, area->stack + SIZE, fn, arg, tsan_fiber_new());
+    return area;
+}
+
+static void forget(struct fiber *f, struct area *area)
 {
     tsan_fiber_free(f->tsan);
-    asan_unpoison(stack, SIZE);
-    free(stack);
+    area_free(area);
 }
 
 /* --- a first life --- */
@@ -59,18 +78,18 @@ static void begins_with_its_argument_on_its_stack(void **state)
 
     (void)state;
     fiber_thread(&home);
-    char *stack = make(&fibers[0], look_around, &seen);
+    struct area *area = make(&fibers[0], look_around, &seen);
     assert_int_equal(seen.steps, 0);
     fiber_switch(&home, &fibers[0], false);
     race_acquire(&seen);
     assert_int_equal(seen.steps, 1);
     assert_ptr_equal(seen.arg, &seen);
-    assert_true(seen.frame > (uintptr_t)stack && seen.frame < (uintptr_t)stack + SIZE);
+    assert_true(seen.frame > (uintptr_t)area->stack && seen.frame < (uintptr_t)area->stack + SIZE);
     assert_int_equal(seen.frame % 16, 0);
     fiber_switch(&home, &fibers[0], false);
     race_acquire(&seen);
     assert_int_equal(seen.steps, 2);
-    forget(&fibers[0], stack);
+    forget(&fibers[0], area);
 }
 
 /* --- registers --- */
@@ -112,17 +131,17 @@ static void churn_in_fiber(void *arg)
 
 static void keeps_registers_between_fibers(void **state)
 {
-    void *stacks[ARRAY_LEN(fibers)];
+    struct area *areas[ARRAY_LEN(fibers)];
 
     (void)state;
     fiber_thread(&home);
     for (size_t i = 0; i < ARRAY_LEN(fibers); i++)
-        stacks[i] = make(&fibers[i], churn_in_fiber, (void *)(uintptr_t)i);
+        areas[i] = make(&fibers[i], churn_in_fiber, (void *)(uintptr_t)i);
     fiber_switch(&home, &fibers[0], false); /* they go round; the last one comes back */
     race_acquire(results);
     for (size_t i = 0; i < ARRAY_LEN(fibers); i++) {
         assert_int_equal(results[i], churn(i + 100, NULL, NULL));
-        forget(&fibers[i], stacks[i]);
+        forget(&fibers[i], areas[i]);
     }
 }
 
@@ -172,7 +191,7 @@ static void goes_on_in_another_thread(void **state)
 {
     struct journey j = { .from = NULL };
     pthread_t threads[ARRAY_LEN(j.at)];
-    void *stack = make(&j.fiber, travel, &j);
+    struct area *area = make(&j.fiber, travel, &j);
 
     (void)state;
     race_release(&j);
@@ -188,7 +207,7 @@ static void goes_on_in_another_thread(void **state)
     race_acquire(&j);
     for (size_t i = 0; i < ARRAY_LEN(j.at); i++)
         assert_true(pthread_equal(j.at[i], threads[i]));
-    forget(&j.fiber, stack);
+    forget(&j.fiber, area);
 }
 
 /* --- many lives --- */
@@ -220,22 +239,20 @@ static void live(void *arg)
 static void a_stack_has_many_lives(void **state)
 {
     unsigned count = SANITIZE_THREAD ? 10000 : 100000;
-    char *stack = aligned_alloc(4096, SIZE);
+    struct area *area = area_new();
 
     (void)state;
-    assert_non_null(stack);
     fiber_thread(&home);
     lives = 0;
     for (unsigned i = 0; i < count; i++) {
-        asan_unpoison(stack, SIZE);
-        fiber_prepare(&fibers[0], stack, stack + SIZE, live, &lives, tsan_fiber_new());
+        asan_unpoison(area->stack, SIZE);
+        fiber_prepare(&fibers[0], area->stack, area->stack + SIZE, live, &lives, tsan_fiber_new());
         fiber_switch(&home, &fibers[0], false);
         tsan_fiber_free(fibers[0].tsan);
     }
     race_acquire(&lives);
     assert_int_equal(lives, count);
-    asan_unpoison(stack, SIZE);
-    free(stack);
+    area_free(area);
 }
 
 /* --- backtraces --- */
@@ -257,11 +274,11 @@ static void backtraces_stop_at_the_first_frame(void **state)
     (void)state;
     backtrace(frames, 1); /* loads the unwinder, which wants more stack than we have there */
     fiber_thread(&home);
-    void *stack = make(&fibers[0], take_backtrace, &depth);
+    struct area *area = make(&fibers[0], take_backtrace, &depth);
     fiber_switch(&home, &fibers[0], false);
     race_acquire(&depth);
     assert_in_range(depth, 3, 6); /* take_backtrace, fiber_enter, the first frame, what libc adds */
-    forget(&fibers[0], stack);
+    forget(&fibers[0], area);
 }
 
 /* --- the watch that TSan keeps --- */
@@ -281,8 +298,9 @@ static void *run_writer(void *arg)
     struct fiber thread, *f = arg, *ends[] = { f, &thread };
 
     fiber_thread(&thread);
-    make(f, write_shared, ends);
+    struct area *area = make(f, write_shared, ends);
     fiber_switch(&thread, f, false);
+    forget(f, area);
     return NULL;
 }
 
