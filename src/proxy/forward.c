@@ -167,10 +167,7 @@ static struct http_message plan_response(struct weir_session *s)
         .date = http_date_now(),
     };
 
-    if (m.framing.mode == BODY_NONE)
-        m.length_as = head_get_id(&s->up_res, FIELD_CONTENT_LENGTH);
-    if (s->res.status == 204)
-        m.length_as = (weir_str){ NULL, 0 }; /* RFC 9110 8.6 */
+    m.length_as = m.framing.stated;
     return m;
 }
 

@@ -129,12 +129,12 @@ static int make_all(const struct rt_config *config)
     return 0;
 }
 
-static void join_workers(unsigned n)
+/* Workers `first` to `end` - 1, which look at `exiting` when they wake. */
+static void join_workers(unsigned first, unsigned end)
 {
-    atomic_store_explicit(&rt.exiting, true, memory_order_release);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = first; i < end; i++)
         worker_wake(rt.workers[i]);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = first; i < end; i++)
         pthread_join(rt.workers[i]->thread, NULL);
 }
 
@@ -152,7 +152,8 @@ static int start_workers(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (n == rt.count)
         return 0;
-    join_workers(n);
+    atomic_store_explicit(&rt.exiting, true, memory_order_release);
+    join_workers(0, n);
     return WEIR_ENOMEM;
 }
 
@@ -184,12 +185,8 @@ unsigned rt_workers(void)
 void rt_stop(void)
 {
     atomic_store_explicit(&rt.stopping, true, memory_order_release);
-    worker_wake(rt.workers[0]); /* from now on it sleeps for 10 ms at most */
-    pthread_join(rt.workers[0]->thread, NULL);
-    for (unsigned i = 1; i < rt.count; i++)
-        worker_wake(rt.workers[i]);
-    for (unsigned i = 1; i < rt.count; i++)
-        pthread_join(rt.workers[i]->thread, NULL);
+    join_workers(0, 1); /* from now on it sleeps for 10 ms at most, and says when all may end */
+    join_workers(1, rt.count);
     blocking_stop();
     free_all();
 }

@@ -42,9 +42,6 @@ enum rt_local { RT_LOCAL_POOL, RT_LOCAL_PROXY, RT_LOCAL_COUNT };
 void *rt_local(enum rt_local which);
 void rt_set_local(unsigned id, enum rt_local which, void *value);
 
-/* Called by a worker at the end of each turn in which it ran something, on its own stack (flushes what was gathered). Set before rt_start; one. */
-extern void (*rt_turn_hook)(void);
-
 /* Numbers for logs and tests, summed over the workers. */
 struct rt_stats {
     uint64_t turns, strands_run, coroutines, stolen, wakeups, starved;

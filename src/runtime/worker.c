@@ -17,8 +17,6 @@
 
 enum { EVENTS = 256, RUNS = 64, WAKE_THIEF = 8, TRIMS = 12 };
 
-void (*rt_turn_hook)(void);
-
 static __thread struct worker *self;
 
 __attribute__((noinline)) struct worker *worker_self(void)
@@ -329,7 +327,6 @@ static int poll_events(struct worker *w, struct epoll_event *events)
     n = sys_epoll_wait(w->epoll, events, EVENTS, timeout);
     atomic_store_explicit(&w->sleeping, 0, memory_order_relaxed);
     w->now = clock_now();
-    atomic_store_explicit(&w->turn_start, w->now, memory_order_relaxed);
     begin_batch(w);
     for (int i = 0; i < n; i++)
         handle(w, &events[i]);
@@ -362,8 +359,6 @@ static void turn(struct worker *w, struct epoll_event *events)
     queue_batch(w);
     run_some(w);
     trim(w, n > 0);
-    if (rt_turn_hook != NULL)
-        rt_turn_hook();
     count(&w->turns, 1);
 }
 

@@ -127,7 +127,6 @@ struct worker {
     struct spin wheel_lock;
     struct wheel wheel;
     _Atomic int sleeping;
-    _Atomic int64_t turn_start;
     struct spin lease; /* the right to poll `epoll` */
 
     /* its own */
