@@ -51,6 +51,17 @@ static void keep(struct question *q, const struct addrinfo *ai)
     q->found++;
 }
 
+/* RFC 6761 6.3: that name is this machine, also where no file says so (a container without
+ * /etc/hosts, a name service that has never heard of it). */
+static bool keep_localhost(struct question *q)
+{
+    if (!weir_eq_nocase(weir_str_from(q->host), "localhost") || q->max == 0)
+        return false;
+    q->out[0] = (struct addr){ .kind = ADDR_V4, .port = q->port, .ip = { 127, 0, 0, 1 } };
+    q->found = 1;
+    return true;
+}
+
 static int ask(void *arg)
 {
     /* Without AI_ADDRCONFIG: a host that has only its loopback asks for that. */
@@ -60,7 +71,8 @@ static int ask(void *arg)
     int err = getaddrinfo(q->host, NULL, &hints, &list);
 
     if (err != 0) {
-        q->why = words(err);
+        if (!keep_localhost(q))
+            q->why = words(err);
         return 0;
     }
     for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next)
