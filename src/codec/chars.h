@@ -27,6 +27,11 @@ static inline bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+static inline bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 /* The value of a hex digit. */
 static inline unsigned hex_value(char c)
 {

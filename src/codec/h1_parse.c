@@ -144,11 +144,6 @@ static int parse_fields(const char *at, const char *end, size_t count,
     return 0;
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* `HTTP/` DIGIT `.` DIGIT in the eight bytes at `p` (RFC 9112 2.3; case counts). */
 static bool is_version(const char *p)
 {

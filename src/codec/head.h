@@ -148,6 +148,18 @@ int head_check_connection(const struct weir_head *h, const char **reason);
 /* Does a comma-separated list field with this id hold `token` (RFC 9110 5.6.1; without case)? */
 bool head_lists_token(const struct weir_head *h, enum field_id id, weir_str token);
 
+/* All values of this list field as one, joined by ", " in `arena` (RFC 9110 5.3), without empty
+ * ones; empty if there is none; absent without memory. */
+weir_str head_join_id(const struct weir_head *h, enum field_id id, struct arena *arena);
+
+/* Does a request ask for another protocol (RFC 9110 7.8): in HTTP/1.1, with `upgrade` in Connection,
+ * and with an Upgrade that lists at least one protocol, all well-formed (name ["/" version])? */
+bool head_asks_upgrade(const struct weir_head *req);
+
+/* Does a 101 switch to what the request offered: `upgrade` in Connection, and an Upgrade that lists
+ * at least one protocol, each of which the request's Upgrade lists too (without case)? */
+bool head_upgrade_agrees(const struct weir_head *req, const struct weir_head *res);
+
 /* RFC 9110 5.6.2 and 5.5: is `s` a token; is `s` a legal field value (no CTL but HTAB)? */
 bool is_token(weir_str s);
 bool is_field_value(weir_str s);

@@ -129,3 +129,66 @@ bool head_lists_token(const struct weir_head *h, enum field_id id, weir_str toke
     }
     return false;
 }
+
+weir_str head_join_id(const struct weir_head *h, enum field_id id, struct arena *arena)
+{
+    size_t len = 0;
+    char *text, *at;
+
+    for (const struct field *f = head_first_id(h, id); f != NULL; f = head_next_id(h, f))
+        len += f->value_len + 2;
+    text = at = arena_text(arena, len + 1);
+    if (text == NULL)
+        return (weir_str){ NULL, 0 };
+    for (const struct field *f = head_first_id(h, id); f != NULL; f = head_next_id(h, f)) {
+        if (f->value_len == 0)
+            continue;
+        if (at > text)
+            at = mempcpy(at, ", ", 2);
+        at = mempcpy(at, f->value, f->value_len);
+    }
+    return (weir_str){ text, (size_t)(at - text) };
+}
+
+/* protocol-name ["/" protocol-version], both tokens. */
+static bool is_protocol(weir_str text)
+{
+    const char *slash = text.len > 0 ? memchr(text.ptr, '/', text.len) : NULL;
+    size_t name = slash != NULL ? (size_t)(slash - text.ptr) : text.len;
+
+    return is_token((weir_str){ text.ptr, name }) &&
+           (slash == NULL || is_token((weir_str){ slash + 1, text.len - name - 1 }));
+}
+
+/* How many protocols does Upgrade list? 0 too if one is malformed, or is not listed by `offer`
+ * (NULL: any may be). */
+static unsigned protocols(const struct weir_head *h, const struct weir_head *offer)
+{
+    unsigned n = 0;
+
+    for (const struct field *f = head_first_id(h, FIELD_UPGRADE); f != NULL;
+         f = head_next_id(h, f)) {
+        weir_str list = { f->value, f->value_len }, protocol;
+
+        while (take_element(&list, &protocol)) {
+            if (protocol.len == 0)
+                continue;
+            if (!is_protocol(protocol) ||
+                (offer != NULL && !head_lists_token(offer, FIELD_UPGRADE, protocol)))
+                return 0;
+            n++;
+        }
+    }
+    return n;
+}
+
+bool head_asks_upgrade(const struct weir_head *req)
+{
+    return req->minor > 0 && head_has_id(req, FIELD_UPGRADE) &&
+           head_lists_token(req, FIELD_CONNECTION, LIT("upgrade")) && protocols(req, NULL) > 0;
+}
+
+bool head_upgrade_agrees(const struct weir_head *req, const struct weir_head *res)
+{
+    return head_lists_token(res, FIELD_CONNECTION, LIT("upgrade")) && protocols(res, req) > 0;
+}
