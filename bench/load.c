@@ -51,6 +51,10 @@ int main(int argc, char **argv)
 
     options_parse(&options, argc, argv);
     raise_file_limit(options.connections + 16);
+    if (options.attack) {
+        load_attack(&options);
+        return EXIT_SUCCESS;
+    }
     prctl(PR_SET_TIMERSLACK, 1ul); /* an open loop is meant to be on time */
     load_init(&load, &options);
     if (options.hold)

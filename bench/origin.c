@@ -4,6 +4,7 @@
  * SIGUSR1 prints the counters as one line of JSON; SIGTERM or SIGINT prints them once more and
  * ends. Once it accepts it says "listening on ADDRESS (http)" on stderr. */
 #include "common/sock.h"
+#include "common/tls.h"
 #include "common/tool.h"
 #include "origin/page.h"
 #include "origin/serve.h"
@@ -24,16 +25,19 @@ static const char usage[] =
     "  --fields N          more response fields\n"
     "  --delay SPAN        between a request and its answer\n"
     "  --idle-close SPAN   close connections that are idle for so long\n"
+    "  --cert, --key FILE  speak TLS with this certificate and its key\n"
     "Counters as JSON on stdout: at SIGUSR1, and at the end (SIGTERM).";
 
 static const struct option long_options[] = {
     { "body", required_argument, NULL, 'b' },  { "fields", required_argument, NULL, 'f' },
     { "delay", required_argument, NULL, 'd' }, { "idle-close", required_argument, NULL, 'i' },
+    { "cert", required_argument, NULL, 'c' },  { "key", required_argument, NULL, 'k' },
     { "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
 };
 
 static void parse_options(int argc, char **argv, struct serve_config *config)
 {
+    const char *cert = NULL, *key = NULL;
     uint64_t fields = 0;
     bool good = true;
 
@@ -51,6 +55,12 @@ static void parse_options(int argc, char **argv, struct serve_config *config)
         case 'i':
             good = parse_span(optarg, &config->idle_close);
             break;
+        case 'c':
+            cert = optarg;
+            break;
+        case 'k':
+            key = optarg;
+            break;
         case 'h':
             puts(usage);
             exit(EXIT_SUCCESS);
@@ -62,6 +72,10 @@ static void parse_options(int argc, char **argv, struct serve_config *config)
     }
     if (argc - optind != 1)
         die(EXIT_USAGE, "%s", usage);
+    if (!cert != !key)
+        die(EXIT_USAGE, "--cert and --key go together");
+    if (cert)
+        config->tls = tls_server(cert, key);
     page_setup((unsigned)fields);
 }
 
@@ -69,11 +83,11 @@ static void print_counters(void)
 {
     const struct serve_counters *n = &serve_counters;
 
-    printf("{\"requests\":%ju,\"refused\":%ju,\"accepted\":%ju,\"open\":%ju,\"closed_idle\":%ju,"
-           "\"body_in\":%ju,\"body_out\":%ju}\n",
+    printf("{\"requests\":%ju,\"refused\":%ju,\"accepted\":%ju,\"resumed\":%ju,\"open\":%ju,"
+           "\"closed_idle\":%ju,\"body_in\":%ju,\"body_out\":%ju}\n",
            (uintmax_t)n->requests, (uintmax_t)n->refused, (uintmax_t)n->accepted,
-           (uintmax_t)n->open, (uintmax_t)n->closed_idle, (uintmax_t)n->body_in,
-           (uintmax_t)n->body_out);
+           (uintmax_t)n->resumed, (uintmax_t)n->open, (uintmax_t)n->closed_idle,
+           (uintmax_t)n->body_in, (uintmax_t)n->body_out);
     fflush(stdout);
 }
 
@@ -122,7 +136,7 @@ int main(int argc, char **argv)
     if (listener < 0)
         die(EXIT_FAILURE, "%s: %s", argv[optind], strerror(-listener));
     sock_name(listener, name);
-    fprintf(stderr, "listening on %s (http)\n", name);
+    fprintf(stderr, "listening on %s (%s)\n", name, config.tls ? "https" : "http");
     serve(&config, listener, signals, on_signal);
     return EXIT_SUCCESS;
 }

@@ -18,6 +18,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from lib.certs import make_certificate                                          # noqa: E402
 from lib.cases import Bound                                                     # noqa: E402
 from lib.figures import cheapest, judge                                         # noqa: E402
 
@@ -215,6 +216,93 @@ class Load(unittest.TestCase):
                 holder.stdin.close()
                 result = json.loads(holder.stdout.readline())
                 self.assertEqual((result["open"], result["failures"]), (50, 0))
+
+
+class Tls(unittest.TestCase):
+    """Between our own two programs; the load generator is as strict over TLS as without."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.directory.cleanup)
+        cls.files = make_certificate(cls.directory.name)
+        cls.served = ["--cert", cls.files.cert, "--key", cls.files.key, "127.0.0.1:0"]
+
+    def test_handshakes(self):
+        # options, sessions taken up, what was agreed on
+        for options, resumed, agreed in (
+                (["-n", "300"], 0, "TLSv1.3"), (["-n", "300", "--close"], 0, "TLSv1.3"),
+                (["-n", "300", "--close", "--resume"], 300 - 8, "TLSv1.3"),
+                (["-n", "300", "--close", "--resume", "--tls-version", "1.2"], 300 - 8, "TLSv1.2"),
+                (["-n", "20", "--post", "1MiB", "--path", "/b/1000000", "--length", "1000000"], 0,
+                 "TLSv1.3")):
+            with self.subTest(options), server("origin", *self.served) as (origin, address):
+                result = load("-c", "8", "--tls", *options, address, status=0)
+                self.assertEqual(result["requests"], int(options[1]))
+                self.assertEqual(result["resumed"], resumed)
+                self.assertEqual(counters(origin)["resumed"], resumed)
+                self.assertTrue(result["tls"].startswith(agreed + " "), result["tls"])
+
+    def test_hold(self):
+        with server("origin", *self.served) as (origin, address), \
+                subprocess.Popen([tool("load"), "-c", "50", "-t", "30s", "--tls", "--hold", "served",
+                                  address],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            holder.stdout.readline()
+            self.assertEqual(counters(origin)["requests"], 50)
+            holder.stdin.close()
+            self.assertEqual(json.loads(holder.stdout.readline())["open"], 50)
+
+    def test_not_tls(self):
+        def serve(conn):
+            with conn:
+                conn.recv(65536)
+                conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        with scripted(serve) as address:
+            result = load("-c", "1", "-n", "1", "--tls", address, status=1)
+        self.assertEqual(list(result["failure_kinds"]), ["connect"])
+        self.assertIn("wrong version number", result["first_failure"])
+
+    def test_usage(self):
+        for args in (["--resume"], ["--tls-version", "1.3"], ["--tls", "--tls-version", "1.1"],
+                     ["--tls", "--attack", "heads"]):
+            with self.subTest(args):
+                load("-n", "1", *args, "127.0.0.1:80", status=2)
+
+
+class Attack(unittest.TestCase):
+    def attack(self, what, address, span):
+        run = subprocess.run([tool("load"), "-c", "20", "-t", span, "--every", "20ms", "--attack",
+                              what, address],
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return json.loads(run.stdout.splitlines()[-1])
+
+    def test_cut(self):
+        """The origin closes who has not sent a whole head."""
+        with server("origin", "--idle-close", "200ms", "127.0.0.1:0") as (_, address):
+            result = self.attack("heads", address, "30s")
+        self.assertEqual([result[key] for key in ("begun", "refused", "cut", "open")],
+                         [20, 0, 20, 0])
+        self.assertGreaterEqual(result["first_cut_ms"], 199)
+        self.assertGreater(result["sips"], 20)
+
+    def test_not_cut(self):
+        for what in "heads", "bodies", "readers":
+            with self.subTest(what), server("origin", "127.0.0.1:0") as (origin, address):
+                result = self.attack(what, address, "300ms")
+                self.assertEqual([result[key] for key in ("begun", "cut", "open")], [20, 0, 20])
+                self.assertGreater(result["sips"], 20)
+                self.assertEqual(counters(origin)["requests"], 20 if what == "readers" else 0)
+
+    def test_answered(self):
+        def serve(conn):
+            with conn:
+                read_head(conn)
+                conn.sendall(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        with scripted(serve) as address:
+            result = self.attack("bodies", address, "30s")
+        self.assertEqual((result["cut"], result["statuses"]), (20, {"408": 20}))
 
 
 class Origin(unittest.TestCase):

@@ -4,7 +4,7 @@
 # Ends with 77 and a reason where the compiler, qemu or the packages cannot be had.
 set -eu
 cd "$(dirname "$0")/.."
-packages='libcmocka-dev libcmocka0 libxxhash-dev libxxhash0'
+packages='libcmocka-dev libcmocka0 libxxhash-dev libxxhash0 libssl-dev libssl3'
 triplet=aarch64-linux-gnu
 root=$PWD/build/aarch64-root
 build=build/aarch64
@@ -43,6 +43,8 @@ objcopy = '$triplet-objcopy'
 strip = '$triplet-strip'
 pkgconfig = 'pkg-config'
 exe_wrapper = ['qemu-aarch64', '-L', '/usr/$triplet', '-E', 'LD_LIBRARY_PATH=$root/usr/lib/$triplet']
+[built-in options]
+c_args = ['-I$root/usr/include/$triplet']
 [properties]
 sys_root = '$root'
 pkg_config_libdir = '$root/usr/lib/$triplet/pkgconfig'

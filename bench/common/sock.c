@@ -120,13 +120,15 @@ void sock_name(int fd, char text[static ADDRESS_TEXT])
                  ntohs(v4->sin_port));
 }
 
-int sock_connect(const struct address *address)
+int sock_connect_small(const struct address *address, int receive_buffer)
 {
     int fd = socket(address->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -errno;
     set_nodelay(fd);
+    if (receive_buffer)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
     if (connect(fd, (const struct sockaddr *)&address->sa, address->len) < 0 &&
         errno != EINPROGRESS) {
         int rc = -errno;
@@ -135,6 +137,11 @@ int sock_connect(const struct address *address)
         return rc;
     }
     return fd;
+}
+
+int sock_connect(const struct address *address)
+{
+    return sock_connect_small(address, 0);
 }
 
 int sock_result(int fd)

@@ -69,7 +69,7 @@ static void shut_and_release(struct load *l, struct conn *c)
 
 static void fail_io(struct load *l, struct conn *c, const char *doing, int error)
 {
-    FAIL(l, c, FAIL_RESET, "%s: %s", doing, strerror(error));
+    FAIL(l, c, FAIL_RESET, "%s: %s", doing, wire_error(error));
 }
 
 static void send_more(struct load *l, struct conn *c)
@@ -105,10 +105,13 @@ static void go_on_opening(struct load *l, struct conn *c)
     if (rc == -EAGAIN)
         return;
     if (rc < 0) {
-        FAIL(l, c, FAIL_CONNECT, "connecting: %s", strerror(-rc));
+        FAIL(l, c, FAIL_CONNECT, "connecting: %s", wire_error(-rc));
         return;
     }
-    l->tally.opened++;
+    if (l->tally.opened++ == 0)
+        wire_describe(&c->wire, l->tally.tls, sizeof(l->tally.tls));
+    if (wire_resumed(&c->wire))
+        l->tally.resumed++;
     c->state = CONN_OPEN;
     if (c->request.class)
         send_request(l, c);
@@ -122,7 +125,7 @@ void conn_open(struct load *l, struct conn *c)
         .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.ptr = c,
     };
-    int rc = wire_open(&c->wire, &l->options->address);
+    int rc = wire_open(&c->wire, &l->options->address, l->options->tls);
 
     assert(!c->listed && c->state == CONN_CLOSED);
     l->active++;
@@ -246,7 +249,7 @@ static void read_all(struct load *l, struct conn *c)
             return;
         }
         on_bytes(l, c, (size_t)n);
-        if ((size_t)n < sizeof(buffer) && !c->hup)
+        if (!wire_more(&c->wire, (size_t)n, sizeof(buffer)) && !c->hup)
             return;
     }
 }
@@ -255,9 +258,10 @@ void conn_event(struct load *l, struct conn *c, uint32_t events)
 {
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         c->hup = true;
-    if (c->state == CONN_OPENING)
+    if (c->state == CONN_OPENING) {
         go_on_opening(l, c);
-    else if (c->state == CONN_BUSY && (events & EPOLLOUT))
+        events |= EPOLLIN; /* a handshake reads ahead: no event may come for what it has taken */
+    } else if (c->state == CONN_BUSY && (events & EPOLLOUT))
         send_more(l, c);
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         read_all(l, c);

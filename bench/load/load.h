@@ -5,10 +5,10 @@
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
+#include "common/wire.h"
 #include "load/demand.h"
 #include "load/options.h"
 #include "load/response.h"
-#include "load/wire.h"
 
 enum failure {
     FAIL_CONNECT, /* no connection */
@@ -27,11 +27,13 @@ struct tally {
     uint64_t begin, last; /* clock: the phase's begin, its last good response */
     uint64_t done;
     uint64_t opened, closed_by_peer; /* connections; closed while they were free */
+    uint64_t resumed;                /* of those opened: by an earlier TLS session */
     uint64_t body_in;
     uint64_t late; /* ns by which a request was sent after its intended start, worst */
     uint64_t failures;
     uint64_t by_kind[FAIL_KINDS];
     char first[256]; /* the first failure in words */
+    char tls[64];    /* what the first TLS connection agreed on */
 };
 
 enum conn_state { CONN_CLOSED, CONN_OPEN, CONN_OPENING, CONN_BUSY, CONN_ENDING };
@@ -96,6 +98,10 @@ void load_turn(struct load *l, uint64_t until);
 
 /* hold.c: open connections that do nothing, until stdin is closed or the time is over. */
 void load_hold(struct load *l);
+
+/* attack.c: connections that are as slow as they can be, until they are all cut, stdin is closed
+ * or the time is over; prints its own result. */
+void load_attack(const struct options *o);
 
 /* report.c */
 

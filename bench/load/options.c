@@ -28,6 +28,11 @@ static const char usage[] =
     "  --gate            after the warm-up print {\"ready\":true} and wait for a line on stdin;\n"
     "                    at the end keep the connections until stdin is closed\n"
     "  --hold WHAT       open the connections and hold them: idle, served, waiting\n"
+    "  --attack WHAT     instead of requests: slow heads, bodies or readers, one a connection\n"
+    "  --every SPAN      between two bytes of an attacker (500ms)\n"
+    "  --tls             over TLS; the server's certificate is not verified\n"
+    "  --tls-version V   only 1.2 or 1.3\n"
+    "  --resume          connections show the session they were given before\n"
     "  --timeout SPAN    of a request (10s)\n"
     "  --seed N          of all that is random (1)\n"
     "The result is one JSON object on stdout. Exit: 0 all well, 1 a request failed, 2 usage.";
@@ -47,7 +52,12 @@ enum {
     OPT_GATE,
     OPT_HOLD,
     OPT_TIMEOUT,
-    OPT_SEED
+    OPT_SEED,
+    OPT_ATTACK,
+    OPT_EVERY,
+    OPT_TLS,
+    OPT_TLS_VERSION,
+    OPT_RESUME,
 };
 
 static const struct option long_options[] = {
@@ -66,6 +76,11 @@ static const struct option long_options[] = {
     { "hold", required_argument, NULL, OPT_HOLD },
     { "timeout", required_argument, NULL, OPT_TIMEOUT },
     { "seed", required_argument, NULL, OPT_SEED },
+    { "attack", required_argument, NULL, OPT_ATTACK },
+    { "every", required_argument, NULL, OPT_EVERY },
+    { "tls", no_argument, NULL, OPT_TLS },
+    { "tls-version", required_argument, NULL, OPT_TLS_VERSION },
+    { "resume", no_argument, NULL, OPT_RESUME },
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
@@ -78,20 +93,27 @@ struct shape {
     size_t header_len;
 };
 
-static bool parse_hold(const char *text, enum hold *out)
-{
-    static const char *const names[] = {
-        [HOLD_IDLE] = "idle",
-        [HOLD_SERVED] = "served",
-        [HOLD_WAITING] = "waiting",
-    };
+static const char *const hold_names[] = {
+    [HOLD_IDLE] = "idle",
+    [HOLD_SERVED] = "served",
+    [HOLD_WAITING] = "waiting",
+};
 
-    for (unsigned i = HOLD_IDLE; i < ARRAY_LEN(names); i++)
-        if (strcmp(text, names[i]) == 0) {
-            *out = i;
-            return true;
-        }
-    return false;
+static const char *const attack_names[] = {
+    [ATTACK_HEADS] = "heads",
+    [ATTACK_BODIES] = "bodies",
+    [ATTACK_READERS] = "readers",
+};
+
+static const char *const version_names[] = { [TLS_1_2] = "1.2", [TLS_1_3] = "1.3" };
+
+/* The index of a word among names from 1 on; 0 if it is none of them. */
+static unsigned find_word(const char *text, const char *const *names, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++)
+        if (strcmp(text, names[i]) == 0)
+            return i;
+    return 0;
 }
 
 static bool parse_length(const char *text, int64_t *out)
@@ -172,7 +194,20 @@ static bool parse_option(struct options *o, struct shape *shape, struct class *o
     case OPT_GATE:
         return o->gate = true;
     case OPT_HOLD:
-        return parse_hold(optarg, &o->hold);
+        o->hold = find_word(optarg, hold_names, ARRAY_LEN(hold_names));
+        return o->hold != HOLD_NOT;
+    case OPT_ATTACK:
+        o->attack = find_word(optarg, attack_names, ARRAY_LEN(attack_names));
+        return o->attack != ATTACK_NOT;
+    case OPT_EVERY:
+        return parse_span(optarg, &o->every) && o->every > 0;
+    case OPT_TLS:
+        return o->use_tls = true;
+    case OPT_TLS_VERSION:
+        o->tls_version = find_word(optarg, version_names, ARRAY_LEN(version_names));
+        return o->tls_version != TLS_ANY;
+    case OPT_RESUME:
+        return o->resume = true;
     case OPT_TIMEOUT:
         return parse_span(optarg, &o->timeout) && o->timeout > 0;
     case OPT_SEED:
@@ -215,6 +250,10 @@ static void check(const struct options *o, const struct class *only)
         die(EXIT_USAGE, "--poisson needs --rate");
     if (o->hold && (o->rate || o->close || o->gate || o->warmup || o->span == 0))
         die(EXIT_USAGE, "--hold goes with -c, -t and the requests' shape only");
+    if (o->attack && (o->hold || o->rate || o->close || o->gate || o->warmup || o->use_tls))
+        die(EXIT_USAGE, "--attack goes with -c, -t, --every and --path only");
+    if ((o->resume || o->tls_version) && !o->use_tls)
+        die(EXIT_USAGE, "--resume and --tls-version need --tls");
 }
 
 void options_parse(struct options *o, int argc, char **argv)
@@ -223,7 +262,9 @@ void options_parse(struct options *o, int argc, char **argv)
     struct shape shape = { 0 };
     const char *wrong;
 
-    *o = (struct options){ .connections = 64, .timeout = 10 * NS_PER_SEC, .seed = 1 };
+    *o = (struct options){
+        .connections = 64, .timeout = 10 * NS_PER_SEC, .seed = 1, .every = 500 * NS_PER_MS
+    };
     shape.headers = open_memstream(&shape.header_text, &shape.header_len);
     if (!shape.headers)
         die(EXIT_FAILURE, "open_memstream: %s", strerror(errno));
@@ -247,4 +288,6 @@ void options_parse(struct options *o, int argc, char **argv)
         o->weights += o->classes[i].weight;
     }
     free(shape.header_text);
+    if (o->use_tls)
+        o->tls = tls_client(o->tls_version, o->resume);
 }

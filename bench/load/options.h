@@ -3,6 +3,7 @@
 #define BENCH_OPTIONS_H
 
 #include "common/sock.h"
+#include "common/tls.h"
 #include "load/hist.h"
 
 #include <stdbool.h>
@@ -30,6 +31,13 @@ enum hold {
     HOLD_WAITING, /* one request sent, its answer outstanding */
 };
 
+enum attack {
+    ATTACK_NOT,
+    ATTACK_HEADS,   /* a head that comes byte by byte and never ends */
+    ATTACK_BODIES,  /* the same with a body */
+    ATTACK_READERS, /* a large answer that is hardly read */
+};
+
 struct options {
     struct address address;
     const char *target; /* the address in words */
@@ -45,6 +53,11 @@ struct options {
     bool close; /* a connection per request */
     bool gate;  /* wait for a line on stdin before the counted phase */
     enum hold hold;
+    enum attack attack;
+    uint64_t every;         /* ns between two bytes of an attacker */
+    struct ssl_ctx_st *tls; /* NULL = plain */
+    bool use_tls, resume;
+    enum tls_version tls_version;
     struct class classes[MAX_CLASSES];
     unsigned class_count;
     uint64_t weights; /* the sum */

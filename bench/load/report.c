@@ -33,7 +33,7 @@ void tally_reset(struct load *l)
     struct tally *t = &l->tally;
 
     t->begin = t->last = clock_ns();
-    t->done = t->opened = t->closed_by_peer = t->body_in = t->late = 0;
+    t->done = t->opened = t->closed_by_peer = t->resumed = t->body_in = t->late = 0;
     for (unsigned i = 0; i < l->options->class_count; i++)
         memset(&l->options->classes[i].hist, 0, sizeof(struct hist));
 }
@@ -103,6 +103,9 @@ void report(const struct load *l)
     printf("\"opened\":%ju,\"open\":%ju,\"closed_by_peer\":%ju,\"late_us\":%.1f,",
            (uintmax_t)t->opened, (uintmax_t)count_open(l), (uintmax_t)t->closed_by_peer,
            us(t->late));
+    printf("\"resumed\":%ju,\"tls\":", (uintmax_t)t->resumed);
+    print_text(t->tls);
+    putchar(',');
     print_failures(t);
     fputs(",\"classes\":[", stdout);
     for (unsigned i = 0; i < o->class_count; i++) {

@@ -40,6 +40,7 @@ void load_close(struct load *l)
     for (uint64_t i = 0; i < l->options->connections; i++) {
         response_end(&l->conns[i].response);
         wire_close(&l->conns[i].wire);
+        wire_forget(&l->conns[i].wire);
     }
     free(l->conns);
     close(l->epoll);

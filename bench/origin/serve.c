@@ -7,6 +7,7 @@
 #include "common/message.h"
 #include "common/sock.h"
 #include "common/tool.h"
+#include "common/wire.h"
 #include "origin/page.h"
 #include "origin/queue.h"
 
@@ -15,17 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 enum { READ_SIZE = 64 << 10, MAX_KEPT = 128 << 10, BATCH = 256 };
 
-enum state { READ_HEAD, READ_BODY, WAIT, ANSWER };
+enum state { SET_UP, READ_HEAD, READ_BODY, WAIT, ANSWER };
 
 struct conn {
     struct link link; /* in `delayed` while in WAIT, in `idle` while a head is expected */
-    int fd;
+    struct wire wire;
     uint8_t state;
     bool hup;       /* a FIN was announced: read until it shows */
     bool eof;       /* it was read: answer what was asked, then close */
@@ -54,7 +53,7 @@ static void conn_close(struct conn *c)
     if (c->dead)
         return;
     queue_remove(&c->link);
-    close(c->fd);
+    wire_close(&c->wire);
     free(c->kept);
     c->dead = true;
     c->next_dead = dead;
@@ -87,11 +86,10 @@ static bool send_answer(struct conn *c)
             { p->front + at, front - at },
             { page_filler, filler < PAGE_FILLER ? filler : PAGE_FILLER },
         };
-        struct msghdr message = { .msg_iov = parts, .msg_iovlen = ARRAY_LEN(parts) };
-        ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+        ssize_t n = wire_write_two(&c->wire, parts);
 
         if (n < 0)
-            return errno == EAGAIN;
+            return n == -EAGAIN;
         c->sent += (uint64_t)n;
     }
     serve_counters.body_out += total - p->head_len;
@@ -164,7 +162,7 @@ static bool read_head(struct conn *c, const char *head, const char *end)
     queue_remove(&c->link);
     body_begin(&c->body, &framing);
     if (framing.wants_100 && !old && !c->body.done)
-        (void)!send(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, MSG_NOSIGNAL);
+        (void)!wire_write(&c->wire, "HTTP/1.1 100 Continue\r\n\r\n", 25);
     return c->body.done ? answer(c) : true;
 }
 
@@ -237,17 +235,17 @@ static bool on_bytes(struct conn *c, const char *data, size_t len)
 static bool read_all(struct conn *c)
 {
     for (;;) {
-        ssize_t n = recv(c->fd, buffer, sizeof(buffer), 0);
+        ssize_t n = wire_read(&c->wire, buffer, sizeof(buffer));
 
         if (n < 0)
-            return errno == EAGAIN;
+            return n == -EAGAIN;
         if (n == 0) {
             c->eof = true;
             return c->state == WAIT || c->state == ANSWER;
         }
         if (!on_bytes(c, buffer, (size_t)n))
             return false;
-        if ((size_t)n < sizeof(buffer) && !c->hup)
+        if (!wire_more(&c->wire, (size_t)n, sizeof(buffer)) && !c->hup)
             return true;
     }
 }
@@ -260,6 +258,22 @@ static bool go_on(struct conn *c, bool alive)
     return alive && !(c->eof && (c->state == READ_HEAD || c->state == READ_BODY));
 }
 
+/* A handshake goes on. False: it failed. */
+static bool set_up(struct conn *c)
+{
+    int rc = wire_ready(&c->wire);
+
+    if (rc == -EAGAIN)
+        return true;
+    if (rc < 0) {
+        fprintf(stderr, "origin: handshake: %s\n", wire_error(-rc));
+        return false;
+    }
+    serve_counters.resumed += wire_resumed(&c->wire);
+    c->state = READ_HEAD;
+    return true;
+}
+
 static void on_event(struct conn *c, uint32_t events)
 {
     bool alive = true;
@@ -268,9 +282,12 @@ static void on_event(struct conn *c, uint32_t events)
         return;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         c->hup = true;
-    if ((events & EPOLLOUT) && c->state == ANSWER)
+    if (c->state == SET_UP) {
+        alive = set_up(c);
+        events = EPOLLIN; /* a handshake reads ahead: no event may come for what it has taken */
+    } else if ((events & EPOLLOUT) && c->state == ANSWER)
         alive = go_on(c, send_answer(c));
-    if (alive && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+    if (alive && c->state != SET_UP && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         alive = read_all(c);
     if (!alive)
         conn_close(c);
@@ -290,7 +307,8 @@ static void on_accept(int listener)
         if (fd < 0)
             die(EXIT_FAILURE, "accept: %s", strerror(-fd));
         c = must_calloc(1, sizeof(*c));
-        c->fd = fd;
+        wire_accept(&c->wire, fd, config.tls);
+        c->state = config.tls ? SET_UP : READ_HEAD;
         event.data.ptr = c;
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
             die(EXIT_FAILURE, "epoll_ctl: %s", strerror(errno));

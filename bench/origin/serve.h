@@ -5,10 +5,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+
 struct serve_config {
-    uint64_t body;       /* the response's, where the path does not tell: /b/N does */
-    uint64_t delay;      /* ns from the end of a request to its answer */
-    uint64_t idle_close; /* ns after which an idle connection is closed; 0 = never */
+    uint64_t body;          /* the response's, where the path does not tell: /b/N does */
+    uint64_t delay;         /* ns from the end of a request to its answer */
+    uint64_t idle_close;    /* ns after which an idle connection is closed; 0 = never */
+    struct ssl_ctx_st *tls; /* NULL = plain */
 };
 
 /* Counted from the start; never reset, so that a reader takes differences. */
@@ -16,6 +19,7 @@ struct serve_counters {
     uint64_t requests; /* read to their end */
     uint64_t refused;  /* of them or instead of them: malformed */
     uint64_t accepted;
+    uint64_t resumed;     /* of them: by an earlier TLS session */
     uint64_t closed_idle; /* by us */
     uint64_t open;
     uint64_t body_in, body_out;

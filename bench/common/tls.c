@@ -1,0 +1,76 @@
+/* tls.c -- see tls.h. */
+#include "common/tls.h"
+
+#include "common/tool.h"
+#include "common/wire.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+
+enum { READ_AHEAD = 64 << 10 };
+
+static const char suite_1_3[] = "TLS_AES_128_GCM_SHA256";
+static const char suite_1_2[] = "ECDHE-ECDSA-AES128-GCM-SHA256";
+static const char groups[] = "X25519:P-256";
+
+const char *tls_error(void)
+{
+    static char text[256];
+    unsigned long error = ERR_peek_last_error();
+
+    ERR_clear_error();
+    if (error == 0)
+        return "";
+    ERR_error_string_n(error, text, sizeof(text));
+    return text;
+}
+
+static void must(int rc, const char *what)
+{
+    if (rc != 1)
+        die(EXIT_FAILURE, "%s: %s", what, tls_error());
+}
+
+static SSL_CTX *make(const SSL_METHOD *method)
+{
+    SSL_CTX *ctx = SSL_CTX_new(method);
+
+    must(ctx != NULL, "TLS");
+    must(SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION), "TLS 1.2");
+    must(SSL_CTX_set1_groups_list(ctx, groups), groups);
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                              SSL_MODE_RELEASE_BUFFERS);
+    /* Lengths tell whether all is there, so an end without close_notify can hide nothing. */
+    SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_read_ahead(ctx, 1);
+    SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD);
+    return ctx;
+}
+
+SSL_CTX *tls_client(enum tls_version version, bool resume)
+{
+    SSL_CTX *ctx = make(TLS_client_method());
+
+    must(SSL_CTX_set_ciphersuites(ctx, suite_1_3), suite_1_3);
+    must(SSL_CTX_set_cipher_list(ctx, suite_1_2), suite_1_2);
+    if (version == TLS_1_2)
+        must(SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION), "TLS 1.2");
+    if (version == TLS_1_3)
+        must(SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION), "TLS 1.3");
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_session_cache_mode(ctx, resume ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
+                                               : SSL_SESS_CACHE_OFF);
+    SSL_CTX_sess_set_new_cb(ctx, wire_keep_session);
+    return ctx;
+}
+
+SSL_CTX *tls_server(const char *cert, const char *key)
+{
+    SSL_CTX *ctx = make(TLS_server_method());
+
+    must(SSL_CTX_use_certificate_chain_file(ctx, cert), cert);
+    must(SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM), key);
+    must(SSL_CTX_check_private_key(ctx), key);
+    return ctx;
+}
