@@ -1,5 +1,5 @@
 /* hello.c -- the smallest proxy with something of its own: one path is answered here, all others go
- * to an origin on 127.0.0.1:9001, with a field added.
+ * to an origin on 127.0.0.1:9001, and what comes back gets a field.
  *
  *     cc hello.c -o hello $(pkg-config --cflags --libs weir)
  *     ./hello &
@@ -25,9 +25,9 @@ static int response_filter(struct weir_session *s, struct weir_head *res)
 }
 
 static const struct weir_proxy hello = {
-    .name = "hello",
-    .request_filter = request_filter,
-    .upstream_peer = upstream_peer,
+    .name            = "hello",
+    .request_filter  = request_filter,
+    .upstream_peer   = upstream_peer,
     .response_filter = response_filter,
 };
 
@@ -36,8 +36,7 @@ int main(int argc, char **argv)
     struct weir_server *server = weir_server_new(argc, argv);
 
     weir_server_add(server, &(struct weir_service){
-                                .proxy = &hello,
-                                .listen = { { .addr = "127.0.0.1:6188" } },
-                            });
+        .proxy = &hello, .listen = { { .addr = "127.0.0.1:6188" } },
+    });
     return weir_server_run(server);
 }

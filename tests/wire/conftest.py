@@ -8,7 +8,7 @@ import pytest
 
 sys.dont_write_bytecode = True
 
-from weirtest import Origin, Proxy, binary  # noqa: E402
+from weirtest import Installed, Network, Origin, Proxy, binary  # noqa: E402
 from weirtest.proxy import ROOT  # noqa: E402
 
 
@@ -60,3 +60,20 @@ def weir(origin, tmp_path):
         return started[-1]
     yield start
     all_of([p.close_clients for p in started] + [origin.stop] + [p.finish for p in started])
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """An installed copy, for programs of their own; see weirtest/program.py."""
+    return Installed(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture
+def network():
+    """A network namespace of this test: whatever ports a program names are free there. First among
+    a test's fixtures, so that what others start is in it."""
+    network = Network()
+    if not network.enter():
+        pytest.skip("no namespaces")
+    yield network
+    network.leave()

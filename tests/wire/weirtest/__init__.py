@@ -4,8 +4,10 @@ from .check import nothing_upstream, own_answer, refused, why
 from .client import Client, chunks, request
 from .message import WAIT, Ended, Malformed
 from .origin import OK, Conn, Origin, echo, once, serve
+from .program import LINKAGES, Installed, Network, examples, lines_of_code
 from .proxy import Proxy, binary, poll, run
 
-__all__ = ["Client", "Conn", "Ended", "Malformed", "OK", "Origin", "Proxy", "WAIT", "binary",
-           "chunks", "echo", "nothing_upstream", "once", "own_answer", "poll", "refused", "request",
-           "run", "serve", "why"]
+__all__ = ["Client", "Conn", "Ended", "Installed", "LINKAGES", "Malformed", "Network", "OK", "Origin",
+           "Proxy", "WAIT", "binary", "chunks", "echo", "examples", "lines_of_code",
+           "nothing_upstream", "once", "own_answer", "poll", "refused", "request", "run", "serve",
+           "why"]

@@ -65,15 +65,17 @@ def no_reports(folder):
 
 class Proxy:
     def __init__(self, folder, *args, listen=("127.0.0.1:0",), log=True, env=None,
-                 under=()):
+                 under=(), program=None):
+        """`program`: not `weir proxy`, but one that knows where it listens; then `listen` only
+        tells how many ready lines there will be."""
         self.folder = pathlib.Path(folder)
         self.log_path = self.folder / "access.log"
         self.clients = []
         self.text = ""              # all of its stderr so far
         self.changed = threading.Condition()
         self.over = False           # the test has ended it itself
-        command = [*under, binary(), "proxy"]
-        for address in listen:
+        command = [*under, str(program)] if program else [*under, binary(), "proxy"]
+        for address in () if program else listen:
             command += ["--listen", address]
         if log:
             command += ["--access-log", str(self.log_path)]
