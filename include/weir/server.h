@@ -17,7 +17,7 @@ struct weir_server;
 struct weir_option {
     const char *name;     /* "listen" for --listen; NULL: operands */
     const char *value;    /* how help calls the value: "ADDR"; NULL: a flag */
-    const char *help;
+    const char *help;     /* NULL: the option works and help does not tell of it */
     const char *(*set)(void *state, const char *value);
     bool        required; /* it is a usage error to leave it out */
 };
@@ -47,6 +47,21 @@ int weir_server_run(struct weir_server *sv);
 /* Starts the clean stop that SIGTERM starts. From any thread or signal handler, from
  * weir_server_new until weir_server_run returns. */
 void weir_server_stop(struct weir_server *sv);
+
+/* What the server has done since weir_server_run began: its connections to upstreams. A request
+ * went over one that was made for it (`opened`) or over one that was idle in the pool (`reused`):
+ * reused / (opened + reused) is the share that needed no new connection. */
+struct weir_server_stats {
+    uint64_t upstream_opened, upstream_reused;
+    uint64_t upstream_evicted; /* idle ones closed to keep --pool */
+    uint64_t upstream_expired; /* by their idle timeout */
+    uint64_t upstream_closed;  /* by the upstream, while they were idle */
+    unsigned upstream_idle;    /* now */
+};
+
+/* Writes the figures to `*out`; zeros before it serves, the last ones after. From any thread, phases
+ * included, until weir_server_run returns. Never blocks for long. */
+void weir_server_stats(struct weir_server *sv, struct weir_server_stats *out);
 
 /* Set-up: leaves all signals to the program that embeds the server (end it by weir_server_stop). */
 void weir_server_keep_signals(struct weir_server *sv);

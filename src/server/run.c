@@ -180,9 +180,12 @@ static int serve_with_log(struct weir_server *sv)
     rc = local_start();
     if (rc == 0)
         rc = pool_start((unsigned)sv->cmdline.settings.process.pool);
-    if (rc == 0)
+    if (rc == 0) {
+        stats_open(sv);
         rc = serve_with_workers(sv);
+    }
     rt_stop();
+    stats_close(sv);
     pool_stop();
     local_stop();
     for (struct front *f = sv->fronts; f != NULL; f = f->next)

@@ -3,6 +3,8 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
+#include <pthread.h>
+
 #include <weir/server.h>
 
 #include "base/arena.h"
@@ -32,6 +34,9 @@ struct weir_server {
     void *log_arg;
     bool keep_signals;
     uint64_t descriptors; /* that the process may have */
+    pthread_mutex_t stats_lock; /* guards these two */
+    struct weir_server_stats last_stats;
+    bool counting;        /* there is a pool to ask */
     int failed;           /* exit code of the first error; 0: none */
     char error[CMDLINE_ERROR];
 };
@@ -39,6 +44,10 @@ struct weir_server {
 /* Keeps the first error: what later calls say is often only its consequence. */
 void server_fail(struct weir_server *sv, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Between these two weir_server_stats asks the pool: once it has started, before it stops. */
+void stats_open(struct weir_server *sv);
+void stats_close(struct weir_server *sv);
 
 /* Frees the server and what was made with it. */
 void server_free(struct weir_server *sv);

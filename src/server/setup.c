@@ -13,6 +13,7 @@ static struct weir_server no_server = {
     .magic = SERVER_MAGIC,
     .events = { .wake = -1, .signals = -1 },
     .cmdline = { .program = "weir" },
+    .stats_lock = PTHREAD_MUTEX_INITIALIZER,
     .failed = EXIT_FAILED,
     .error = "weir_server_new: out of memory",
 };
@@ -38,6 +39,7 @@ struct weir_server *weir_server_new_with(int argc, char **argv, const char *usag
         return &no_server;
     sv->magic = SERVER_MAGIC;
     arena_init(&sv->arena, NULL, 0);
+    pthread_mutex_init(&sv->stats_lock, NULL);
     if (events_init(&sv->events) < 0)
         server_fail(sv, EXIT_FAILED, "weir_server_new: no descriptor is left");
     cmdline_read(&sv->cmdline, argc, argv, usage, options, state);
@@ -53,6 +55,7 @@ void server_free(struct weir_server *sv)
     events_done(&sv->events);
     arena_done(&sv->arena);
     if (sv != &no_server) {
+        pthread_mutex_destroy(&sv->stats_lock);
         sv->magic = 0;
         free(sv);
     }

@@ -53,10 +53,12 @@ static void own_entry(FILE *out, const struct weir_option *o)
 {
     char left[80];
 
+    if (o->help == NULL)
+        return;
     snprintf(left, sizeof(left), "%s%s%s%s", o->name != NULL ? "--" : "",
              o->name != NULL ? o->name : "", o->name != NULL && o->value != NULL ? " " : "",
              o->value != NULL ? o->value : "");
-    entry(out, left, o->help != NULL ? o->help : "");
+    entry(out, left, o->help);
 }
 
 static void help(FILE *out, const struct cmdline *c)

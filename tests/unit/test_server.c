@@ -228,6 +228,86 @@ static void it_serves_and_stops(void **state)
     assert_true(before.sa_handler == after.sa_handler);
 }
 
+/* Passes /relay on to itself, and answers what it has passed on. */
+static int relay_peer(struct weir_session *s, struct weir_peer *peer)
+{
+    weir_str addr = weir_printf(s, "127.0.0.1:%d", *(const int *)weir_state(s));
+
+    return weir_peer_address(s, peer, addr.ptr);
+}
+
+static int relay_edit(struct weir_session *s, struct weir_head *req)
+{
+    (void)s;
+    weir_set(req, "Relayed", "yes");
+    return WEIR_OK;
+}
+
+static int relay_filter(struct weir_session *s)
+{
+    const struct weir_head *req = weir_request(s);
+
+    return weir_path_under(req, "/relay") && !weir_has(req, "Relayed") ? WEIR_OK : respond(s);
+}
+
+static const struct weir_proxy relay = {
+    .name = "relay",
+    .request_filter = relay_filter,
+    .upstream_peer = relay_peer,
+    .upstream_request_filter = relay_edit,
+};
+
+static void ask_for(int fd, const char *path)
+{
+    char text[256];
+    size_t len = 0;
+
+    snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+    do {
+        ssize_t n = recv(fd, text + len, sizeof(text) - 1 - len, 0);
+
+        assert_true(n > 0);
+        len += (size_t)n;
+        text[len] = '\0';
+    } while (strstr(text, "\r\n\r\nhere\n") == NULL);
+}
+
+static void stats_tell_of_upstreams(void **state)
+{
+    char *argv[] = { (char *)"prog", (char *)"--workers=1" };
+    struct weir_server *sv = weir_server_new(2, argv);
+    struct weir_server_stats stats = { .upstream_opened = 99 };
+    struct heard h;
+    pthread_t thread;
+    void *code;
+    int port = 0, fd;
+
+    (void)state;
+    heard_init(&h);
+    weir_server_log_to(sv, hear, &h);
+    weir_server_keep_signals(sv);
+    weir_server_add(sv, &(struct weir_service){ .proxy = &relay, .state = &port, LISTEN });
+    weir_server_stats(sv, &stats);
+    assert_int_equal(stats.upstream_opened, 0); /* it does not serve yet */
+    assert_int_equal(pthread_create(&thread, NULL, run_server, sv), 0);
+    port = atoi(wait_for(&h, "listening on 127.0.0.1:"));
+    fd = connect_to((uint16_t)port);
+    ask_for(fd, "/here");
+    for (int i = 0; i < 3; i++) {
+        ask_for(fd, "/relay");
+        do /* the answer may overtake the connection's way back into the pool */
+            weir_server_stats(sv, &stats);
+        while (stats.upstream_idle == 0);
+    }
+    assert_int_equal(stats.upstream_opened, 1);
+    assert_int_equal(stats.upstream_reused, 2);
+    close(fd);
+    weir_server_stop(sv);
+    pthread_join(thread, &code);
+    assert_int_equal((intptr_t)code, 0);
+}
+
 static void stopped_before_it_runs(void **state)
 {
     char *argv[] = { (char *)"prog", (char *)"--access-log=off" };
@@ -251,6 +331,7 @@ int main(void)
         cmocka_unit_test(bad_backends),
         cmocka_unit_test(it_serves_and_stops),
         cmocka_unit_test(it_serves_and_stops), /* again in the same process */
+        cmocka_unit_test(stats_tell_of_upstreams),
         cmocka_unit_test(stopped_before_it_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
