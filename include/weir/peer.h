@@ -32,6 +32,9 @@ struct weir_peer {
  * them off the workers: weir_lb_new). 0, or WEIR_EINVALID for anything else. Never blocks. */
 int weir_peer_address(struct weir_session *s, struct weir_peer *peer, const char *addr);
 
+/* The address of a peer, as it stands in the logs; absent before one was chosen. Never blocks. */
+weir_str weir_peer_name(const struct weir_peer *peer);
+
 #ifdef __cplusplus
 }
 #endif

@@ -158,6 +158,11 @@ void weir_defer(struct weir_session *s, void (*fn)(void *), void *arg)
     s->deferred = d;
 }
 
+int weir_sleep(struct weir_session *s, weir_dur span)
+{
+    return co_sleep(deadline_min(deadline_in(rt_now(), span, 0), s->limit));
+}
+
 int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
 {
     weir_str text;

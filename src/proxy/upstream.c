@@ -36,6 +36,11 @@ int weir_peer_address(struct weir_session *s, struct weir_peer *peer, const char
     return 0;
 }
 
+weir_str weir_peer_name(const struct weir_peer *peer)
+{
+    return weir_str_from(peer->internal.name);
+}
+
 static weir_dur or_default(weir_dur given, weir_dur usual)
 {
     return given != 0 ? given : usual;
