@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""docs.py -- in every Markdown file of the repository relative links, their anchors, and paths in
-backticks exist."""
+"""docs.py [--write] -- in every Markdown file of the repository relative links, their anchors, and
+paths in backticks exist; docs/errors.md is what the table of include/weir/error.h says (--write makes
+it so)."""
 import os
 import re
 import sys
 
-FOLDERS = ('src/', 'include/', 'tests/', 'docs/', 'bench/', 'fuzz/', 'gateway/', 'examples/')
+FOLDERS = ('src/', 'include/', 'tests/', 'docs/', 'bench/', 'fuzz/', 'gateway/', 'examples/',
+           'packaging/')
 LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
 # A source file or a folder; what has neither extension nor slash is a program that a build made.
 PATH = re.compile(r'`((?:%s)(?:[\w./-]*/|[\w./-]*\.\w+)?)`' % '|'.join(FOLDERS))
@@ -46,11 +48,56 @@ def faults(page):
             yield text.count('\n', 0, match.start()) + 1, f'{match.group(1)}: no such file'
 
 
+ROW = re.compile(r'X\((\w+), +-\d+, +"(\w+)", +(\w+), +(\d+), +"([^"]*)"\)')
+ERRORS = """# Errors: the words of `why=`
+
+What a request failed with stands in both logs as `why` ([log.md](log.md)), one word of this page. The
+client gets the status, unless a head was sent to it before: then the connection ends, so that a message
+that was cut off does not look complete. A dash: nothing is sent in any case. The phases of a proxy
+meet an error as the constant; `weir_error_why`, `_text`, `_status` and `_source` of
+[error.h](../include/weir/error.h) read the same table. A phase that fails by `weir_fail` gives status
+and sentence itself. [The guide](guide/errors.md) tells what can be done about them.
+
+This page is printed from that table by `tests/docs.py --write`; the tests compare them.
+"""
+SOURCES = {'INTERNAL': 'Of the proxy itself', 'DOWNSTREAM': 'Of the client',
+           'UPSTREAM': 'Of the upstream'}
+
+
+def errors_page():
+    """docs/errors.md as the table would have it."""
+    with open('include/weir/error.h', encoding='utf-8') as file:
+        text = file.read()
+    rows = ROW.findall(text)
+    assert rows and len(rows) == len(re.findall(r'^ +X\(WEIR_E', text, re.MULTILINE)), \
+        'a row of WEIR_ERRORS that this script cannot read'
+    page = ERRORS
+    for source, title in SOURCES.items():
+        page += f'\n## {title}\n\n| why | status | meaning | constant |\n|---|---|---|---|\n'
+        page += ''.join(f'| `{why}` | {status if status != "0" else "-"} | {sentence} | `{name}` |\n'
+                        for name, why, of, status, sentence in rows if of == source)
+    return page
+
+
+def compare_errors(write):
+    """The page against the table; what is wrong, or None."""
+    path, page = 'docs/errors.md', errors_page()
+    if write:
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(page)
+    with open(path, encoding='utf-8') as file:
+        if file.read() != page:
+            return f'{path}: not what include/weir/error.h says; run tests/docs.py --write'
+    return None
+
+
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+stale = compare_errors('--write' in sys.argv[1:])
 pages = [os.path.relpath(os.path.join(folder, name)) for folder, _, names in os.walk('.')
          for name in sorted(names) if name.endswith('.md')
          and not folder.startswith(('./build', './.'))]
 found = [f'{page}:{line}: {why}' for page in pages for line, why in faults(page)]
+found += [stale] if stale else []
 for fault in found:
     print(fault)
 sys.exit(1 if found or not pages else 0)

@@ -50,7 +50,7 @@ class Installed:
         """The path of the program; each is made once."""
         source = pathlib.Path(source)
         if (source, linkage) not in self.made:
-            out = self.folder / f"{source.stem}-{linkage}"
+            out = self.folder / f"{source.stem}{len(self.made)}-{linkage}"
             if linkage == "shared":
                 libs = self._config("--libs")
             else:

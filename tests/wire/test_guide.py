@@ -1,0 +1,118 @@
+"""Every program of the guide and the README is compiled against an installed copy and run as it
+stands, and says what its page tells; every other piece of C in them compiles.
+
+A program is a fenced block of C with a `main`. The HTML comment before it says how to try it:
+
+    origin 9001                           an origin on 127.0.0.1 whose answers repeat the request
+    origin 9002 503                       one that always answers with that status
+    listens 2                             the program has so many listeners (1)
+    GET 6188 /x | A: 1 => 200 | text      asks with the field A; status, and texts of the answer
+    GET 6188 /x => 502 503 | ! text       one of these; a text that is not in the answer
+    stop 9001                             the origin is gone, its connections with it
+    log "why":"dns"                       a text of the access log, now or soon
+    stderr text                           the same of standard error
+"""
+
+import re
+
+import pytest
+
+from weirtest import poll, request, serve
+from weirtest.proxy import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+BLOCK = re.compile(r"(?:<!-- run\n(?P<steps>.*?)-->\n+)?^```c\n(?P<code>.*?)^```", re.M | re.S)
+ASK = re.compile(r"(?P<method>[A-Z]+) (?P<port>\d+) (?P<target>\S+)(?P<fields>.*?) => "
+                 r"(?P<status>\d+(?: \d+)*)(?P<texts>.*)")
+
+
+def blocks():
+    """(name, code, steps) of each block of C; steps: None without a comment."""
+    for page in PAGES:
+        text = page.read_text()
+        for match in BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start("code"))
+            yield pytest.param(match["code"], match["steps"], id=f"{page.stem}-{line}")
+
+
+PROGRAMS = [b for b in blocks() if "int main(" in b.values[0]]
+PIECES = [b for b in blocks() if "int main(" not in b.values[0]]
+
+
+def repeat(req, port, status):
+    """The answer of an origin: who it is, and what it was asked."""
+    fields = "".join(f"{name}: {value}\n" for name, value in req.fields)
+    body = f"origin {port}: {req.method} {req.target}\n{fields}".encode("latin-1") + req.body
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + (b"" if req.method == "HEAD" else body)
+
+
+class Steps:
+    """What the comment says, step by step. Origins and certificates are there before the program."""
+
+    def __init__(self, text, origin):
+        self.lines = [line for line in map(str.strip, (text or "").splitlines()) if line]
+        self.origin = origin
+        self.origins = {}
+        self.listens = 1
+        while self.lines and self.lines[0].split()[0] in ("origin", "listens"):
+            word, *values = self.lines.pop(0).split()
+            getattr(self, f"set_{word}")(*values)
+
+    def set_listens(self, n):
+        self.listens = int(n)
+
+    def set_origin(self, port, status="200"):
+        self.origins[port] = self.origin(serve(lambda req: repeat(req, port, status)),
+                                         address=("127.0.0.1", int(port)))
+
+    def run(self, proxy):
+        assert self.lines, "the comment asks nothing"
+        for line in self.lines:
+            word, _, rest = line.partition(" ")
+            ask = ASK.fullmatch(line)
+            if ask:
+                self.ask(proxy, **ask.groupdict())
+            else:
+                getattr(self, f"do_{word}")(proxy, rest)
+
+    def ask(self, proxy, method, port, target, fields, status, texts):
+        listener = [a[1] for a in proxy.addresses].index(int(port))
+        fields = [f.strip() for f in fields.split("|")[1:]]
+        client = proxy.client(listener)
+        res = client.ask(request(method, target, *fields))
+        client.close()
+        got = "".join(f"{n}: {v}\n" for n, v in res.fields) + res.body.decode("latin-1")
+        assert str(res.status) in status.split(), (target, res, res.body)
+        for text in (t.strip() for t in texts.split("|")[1:]):
+            if text.startswith("! "):
+                assert text[2:] not in got
+            else:
+                assert text in got, (target, text, got)
+
+    def do_stop(self, proxy, port):
+        self.origins.pop(port).stop()
+
+    def do_log(self, proxy, text):
+        poll(lambda: text in proxy.log_path.read_text(), lambda: f"no {text} in {proxy.log(1)}")
+
+    def do_stderr(self, proxy, text):
+        proxy.wait_text(re.escape(text))
+
+
+@pytest.mark.parametrize("code, steps", PROGRAMS)
+def test_program(network, installed, origin, weir, tmp_path, code, steps):
+    assert steps, "a program without a comment that says how to try it"
+    source = tmp_path / "program.c"
+    source.write_text(code)
+    todo = Steps(steps, origin)
+    todo.run(weir(program=installed.compile(source), listen=range(todo.listens),
+                  env=installed.env))
+
+
+@pytest.mark.parametrize("code, steps", PIECES)
+def test_piece(installed, tmp_path, code, steps):
+    assert steps is None, "only a program can be run"
+    source = tmp_path / "piece.c"
+    source.write_text("#include <weir/weir.h>\n" + code)
+    installed.check(source)
