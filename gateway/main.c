@@ -16,6 +16,17 @@ static const struct command commands[] = {
         .run = proxy_run,
     },
     {
+        .name = "demo",
+        .usage = "weir demo [--for SECONDS] [OPTION]...",
+        .help = "a balancer, its load, and origins that die: see it survive",
+        .run = demo_run,
+    },
+    {
+        .name = "demo-origin",
+        .usage = "weir demo-origin --listen ADDR --index N --parent PID",
+        .run = demo_origin_run,
+    },
+    {
         .name = "help",
         .usage = "weir help [COMMAND]",
         .help = "this text, or that of a command",
@@ -36,8 +47,10 @@ static const struct command *find(const char *name)
 static void print_commands(FILE *out)
 {
     fputs("usage: weir COMMAND [OPTION]...\n\n", out);
-    for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-20s%s\n", commands[i].name, commands[i].help);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (commands[i].help != NULL)
+            fprintf(out, "  %-20s%s\n", commands[i].name, commands[i].help);
+    }
     fputs("  --help              this text\n"
           "  --version           the version, and the commit it was built from\n\n"
           "`weir help COMMAND` tells the options of a command.\n",
@@ -48,8 +61,10 @@ static int unknown(const char *name)
 {
     const char *names[COMMANDS + 1] = { NULL }, *near;
 
-    for (size_t i = 0; i < COMMANDS; i++)
-        names[i] = commands[i].name;
+    for (size_t i = 0, n = 0; i < COMMANDS; i++) {
+        if (commands[i].help != NULL)
+            names[n++] = commands[i].name;
+    }
     near = weir_nearest(name, names);
     if (near != NULL)
         fprintf(stderr, "weir: unknown command %s; did you mean %s?\n", name, near);
