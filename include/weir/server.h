@@ -25,8 +25,8 @@ struct weir_option {
 /* Makes a server from the command line. Every program understands the options of
  * docs/options.md: --workers, --pool, --grace, --access-log, --error-log, the deadlines
  * (--timeout-*) and bounds (--max-*, --min-rate) of services, where a given option wins over the
- * field of a service, and -h/--help and -v/--version. Only parses: -h, -v and anything wrong
- * take effect in weir_server_run. Never NULL. argv must outlive the server. */
+ * field of a service, and -h/--help, -v/--version, -t/--test. Only parses: these three and anything
+ * wrong take effect in weir_server_run. Never NULL. argv must outlive the server. */
 struct weir_server *weir_server_new(int argc, char **argv);
 
 /* The same with options of your own; `options` ends with a row whose name and set are NULL.
@@ -38,8 +38,10 @@ struct weir_server *weir_server_new_with(int argc, char **argv, const char *usag
  * server. */
 void weir_server_add(struct weir_server *sv, const struct weir_service *service);
 
-/* Reports the first set-up error or serves until told to stop, then frees the server and all
- * that was made with it. 0 after a clean stop, 1 start-up or run-time failure, 2 usage. Blocks
+/* Reports all set-up errors or serves until told to stop, then frees the server and all that was
+ * made with it. With -t it looks names up, loads certificates and binds nothing, and says
+ * "configuration ok" if no error was found. 0 after a clean stop, 1 start-up or run-time failure, 2
+ * usage. Blocks
  * the calling thread. SIGTERM drains, a second one or SIGINT ends at once, SIGUSR1 reopens the
  * log files. */
 int weir_server_run(struct weir_server *sv);

@@ -1,12 +1,7 @@
-/* set.c -- references to backends and sets: whoever drops the last one frees. */
+/* set.c -- sets, and references to backends: whoever drops the last one frees. */
 #include "lb/set.h"
 
 #include <stdlib.h>
-
-static bool count_down(uint32_t *refs)
-{
-    return __atomic_sub_fetch(refs, 1, __ATOMIC_ACQ_REL) == 0;
-}
 
 static struct backend *backend_new(const struct addr *addr)
 {
@@ -14,7 +9,7 @@ static struct backend *backend_new(const struct addr *addr)
 
     if (b == NULL)
         return NULL;
-    *b = (struct backend){ .refs = 1, .addr = *addr };
+    *b = (struct backend){ .refs = 1, .addr = *addr, .healthy = true };
     addr_print(addr, b->name);
     if (addr->kind == ADDR_UNIX)
         b->addr.path = b->name + strlen(b->name) - strlen(addr->path);
@@ -23,13 +18,13 @@ static struct backend *backend_new(const struct addr *addr)
 
 void backend_drop(struct backend *b)
 {
-    if (count_down(&b->refs))
+    if (__atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL) == 0)
         free(b);
 }
 
-void set_drop(struct backend_set *set)
+void set_free(struct backend_set *set)
 {
-    if (set == NULL || !count_down(&set->refs))
+    if (set == NULL)
         return;
     for (unsigned i = 0; i < set->count; i++)
         backend_drop(set->list[i]);
@@ -55,28 +50,45 @@ static struct backend *obtain(const struct addr *addr, const struct backend_set 
         b = find(before, addr);
     if (b == NULL)
         return backend_new(addr);
-    count_up(&b->refs);
+    backend_hold(b);
     return b;
 }
 
 struct backend_set *set_new(const struct addr *addrs, unsigned count, bool unresolved,
                             const struct backend_set *before)
 {
-    struct backend_set *set = malloc(sizeof *set + count * sizeof(struct backend *));
+    struct backend_set *set = malloc(sizeof *set + 2 * count * sizeof(struct backend *));
 
     if (set == NULL)
         return NULL;
-    *set = (struct backend_set){ .refs = 1, .unresolved = unresolved };
+    *set = (struct backend_set){ .unresolved = unresolved, .up = set->list + count };
     for (unsigned i = 0; i < count; i++) {
         struct backend *b = obtain(&addrs[i], set, before);
 
         if (b == NULL) {
-            set_drop(set);
+            set_free(set);
             return NULL;
         }
         set->list[set->count++] = b;
     }
+    set_sort(set);
     return set;
+}
+
+bool set_has(const struct backend_set *set, const struct backend *b)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->list[i] == b)
+            return true;
+    return false;
+}
+
+void set_sort(struct backend_set *set)
+{
+    set->up_count = 0;
+    for (unsigned i = 0; i < set->count; i++)
+        if (set->list[i]->healthy)
+            set->up[set->up_count++] = set->list[i];
 }
 
 bool set_is(const struct backend_set *set, const struct addr *addrs, unsigned count,

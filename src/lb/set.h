@@ -1,32 +1,38 @@
-/* set.h -- backends and the immutable sets of them: inside src/lb only. */
+/* set.h -- backends and sets of them: inside src/lb only. */
 #ifndef LB_SET_H
 #define LB_SET_H
 
 #include "lb/lb.h"
 
 /* One is made for each change of what names resolve to; it holds a reference to each of its
- * backends. */
+ * backends, and belongs to its balancer, whose lock guards it. */
 struct backend_set {
-    uint32_t        refs; /* atomic */
-    bool            unresolved; /* a name has no address */
-    unsigned        count;
-    struct backend *list[];
+    bool             unresolved; /* a name has no address */
+    unsigned         count;
+    unsigned         up_count;
+    struct backend **up;     /* the healthy ones, in the order of `list`: a choice is one index */
+    struct backend  *list[]; /* all, in the order of the configuration */
 };
 
-/* With one reference. An address that `before` (NULL: none) has keeps its backend. NULL without
+/* An address that `before` (NULL: none) has keeps its backend, and with it its health. NULL without
  * memory. */
 struct backend_set *set_new(const struct addr *addrs, unsigned count, bool unresolved,
                             const struct backend_set *before);
-void                set_drop(struct backend_set *set);
+void                set_free(struct backend_set *set);
 
 /* Would set_new make the same again? */
 bool set_is(const struct backend_set *set, const struct addr *addrs, unsigned count,
             bool unresolved);
 
+bool set_has(const struct backend_set *set, const struct backend *b);
+
+/* Gathers the healthy ones again, after one of them has changed. */
+void set_sort(struct backend_set *set);
+
 /* One reference more; from any thread. */
-static inline void count_up(uint32_t *refs)
+static inline void backend_hold(struct backend *b)
 {
-    __atomic_fetch_add(refs, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED);
 }
 
 void backend_drop(struct backend *b);

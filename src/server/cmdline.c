@@ -2,7 +2,6 @@
  * look like options. Names are not shortened: an abbreviation breaks when an option is added. */
 #include "server/cmdline.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 /* What an option of either table needs while it is read. */
@@ -20,16 +19,7 @@ struct reader {
     bool seen[OWN_OPTIONS_MAX];
 };
 
-__attribute__((format(printf, 2, 3))) static void complain(struct reader *r, const char *fmt, ...)
-{
-    va_list ap;
-
-    if (r->c->error[0] != '\0')
-        return;
-    va_start(ap, fmt);
-    vsnprintf(r->c->error, sizeof(r->c->error), fmt, ap);
-    va_end(ap);
-}
+#define complain(r, ...) faults_add(&(r)->c->faults, __VA_ARGS__)
 
 /* The table of own options ends with a row that has neither name nor set. */
 static bool is_end(const struct weir_option *o)
@@ -72,8 +62,8 @@ static bool find(const struct cmdline *c, weir_str name, struct known *out)
 
 static const char *nearest_option(const struct cmdline *c, const char *word)
 {
-    const char *names[OPTION_MAX + OWN_OPTIONS_MAX + 3] = { "help", "version" };
-    size_t n = 2;
+    const char *names[OPTION_MAX + OWN_OPTIONS_MAX + 4] = { "help", "version", "test" };
+    size_t n = 3;
 
     for (size_t i = 0; i < own_count(c); i++) {
         if (c->own[i].name != NULL)
@@ -141,12 +131,15 @@ static void read_long(struct reader *r, const char *arg)
     set(r, &k, value);
 }
 
+/* --test takes effect at the end; the others end the reading. */
 static bool read_action(struct reader *r, const char *arg)
 {
     static const struct {
         const char *name;
         enum action action;
     } actions[] = {
+        { "-t", ACTION_TEST },
+        { "--test", ACTION_TEST },
         { "-h", ACTION_HELP },
         { "--help", ACTION_HELP },
         { "-v", ACTION_VERSION },
@@ -204,7 +197,7 @@ void cmdline_read(struct cmdline *c, int argc, char **argv, const char *usage,
                            .usage = usage,
                            .own = own };
     settings_init(&c->settings);
-    while (r.at < argc && c->action == ACTION_RUN) {
+    while (r.at < argc && c->action <= ACTION_TEST) {
         const char *arg = argv[r.at++];
 
         if (operands || arg[0] != '-' || arg[1] == '\0')
@@ -212,13 +205,13 @@ void cmdline_read(struct cmdline *c, int argc, char **argv, const char *usage,
         else if (strcmp(arg, "--") == 0)
             operands = true;
         else if (read_action(&r, arg))
-            break;
+            continue;
         else if (arg[1] == '-')
             read_long(&r, arg);
         else
             unknown(&r, arg, WEIR(arg + 1));
     }
     check_required(&r);
-    if (c->action != ACTION_RUN)
-        c->error[0] = '\0';
+    if (c->action > ACTION_TEST)
+        c->faults = (struct faults){ 0 };
 }

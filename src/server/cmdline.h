@@ -2,11 +2,12 @@
 #ifndef SERVER_CMDLINE_H
 #define SERVER_CMDLINE_H
 
+#include "base/faults.h"
 #include "server/options.h"
 
-enum action { ACTION_RUN, ACTION_HELP, ACTION_VERSION, ACTION_MARKDOWN };
+enum action { ACTION_RUN, ACTION_TEST, ACTION_HELP, ACTION_VERSION, ACTION_MARKDOWN };
 
-enum { OWN_OPTIONS_MAX = 64, CMDLINE_ERROR = 512 };
+enum { OWN_OPTIONS_MAX = 64 };
 
 struct cmdline {
     const char *program;           /* the last part of argv[0] */
@@ -14,7 +15,7 @@ struct cmdline {
     const struct weir_option *own; /* NULL: none */
     struct settings settings;
     enum action action;
-    char error[CMDLINE_ERROR]; /* the first thing wrong with it; "" if nothing */
+    struct faults faults; /* all that is wrong with it */
 };
 
 /* Reads it all; `own` and argv must outlive the result. Asking for help or the version wins over

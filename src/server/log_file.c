@@ -47,6 +47,22 @@ int log_file_open(struct log_file *f, const char *where, int standard, char *why
     return 0;
 }
 
+/* A file that is there must be writable, the folder of another one as well. */
+int log_file_test(const char *where, char *why, size_t size)
+{
+    const char *slash = strrchr(where, '/');
+    char folder[PATH_MAX] = ".";
+
+    if (strcmp(where, "off") == 0 || strcmp(where, "-") == 0 || access(where, W_OK) == 0)
+        return 0;
+    if (slash != NULL)
+        snprintf(folder, sizeof(folder), "%.*s", (int)(slash - where + 1), where);
+    if (access(where, F_OK) != 0 && access(folder, W_OK | X_OK) == 0)
+        return 0;
+    snprintf(why, size, "%m");
+    return WEIR_EINTERNAL;
+}
+
 void log_file_close(struct log_file *f)
 {
     if (f->path != NULL && f->fd >= 0)

@@ -19,6 +19,9 @@ struct log_file {
 int log_file_open(struct log_file *f, const char *where, int standard, char *why, size_t size);
 void log_file_close(struct log_file *f);
 
+/* Would log_file_open succeed? Nothing is opened or made. */
+int log_file_test(const char *where, char *why, size_t size);
+
 /* Opens the path again, after somebody moved the file away. On failure the old one stays in use. */
 int log_file_reopen(struct log_file *f, char *why, size_t size);
 

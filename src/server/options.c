@@ -316,15 +316,16 @@ static const char *row_fault(const struct option_row *row, const void *place)
     return NULL;
 }
 
-const char *settings_fault(const struct weir_service *service, const char **why)
+const char *settings_fault(const struct weir_service *service, size_t *at, const char **why)
 {
     for (size_t g = 0; g < option_group_count; g++) {
         for (size_t i = 0; i < option_groups[g].count; i++) {
             const struct option_row *row = &option_groups[g].rows[i];
 
-            if (row->place != PLACE_SERVICE)
+            if (row->place != PLACE_SERVICE || option_number(row) < *at)
                 continue;
             *why = row_fault(row, (const char *)service + row->offset);
+            *at = option_number(row) + 1;
             if (*why != NULL)
                 return row->field;
         }

@@ -71,8 +71,8 @@ const char *option_set(const struct option_row *row, struct settings *s, const c
 /* Options over fields over defaults. What is computed stays 0. */
 void settings_apply(const struct settings *s, struct weir_service *service);
 
-/* The first field with a value that cannot be (negative, too large, off where that makes no
- * sense), by its name, and why; NULL if all is well. */
-const char *settings_fault(const struct weir_service *service, const char **why);
+/* The next field with a value that cannot be (negative, too large, off where that makes no sense),
+ * by its name, and why; NULL if there is none. `*at` is 0 for the first. */
+const char *settings_fault(const struct weir_service *service, size_t *at, const char **why);
 
 #endif

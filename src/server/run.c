@@ -44,7 +44,7 @@ static uint64_t raise_descriptors(void)
 static int open_log(struct weir_server *sv)
 {
     const struct process_config *p = &sv->cmdline.settings.process;
-    char why[CMDLINE_ERROR];
+    char why[FAULT_LEN];
     int rc = log_start(p->access_log, p->error_log, why, sizeof(why));
 
     if (rc < 0)
@@ -54,7 +54,7 @@ static int open_log(struct weir_server *sv)
 
 static int open_gates(struct weir_server *sv)
 {
-    char why[CMDLINE_ERROR];
+    char why[FAULT_LEN];
 
     for (struct front *f = sv->fronts; f != NULL; f = f->next) {
         if (gates_open(f, (int)sv->cmdline.settings.process.backlog, why, sizeof(why)) < 0) {
@@ -221,29 +221,33 @@ static int print_text(const struct cmdline *c)
     return printed ? EXIT_CLEAN : EXIT_FAILED;
 }
 
-static void check_backends(struct weir_server *sv)
+static void say_faults(const struct weir_server *sv)
 {
-    for (struct server_lb *o = sv->lbs; o != NULL; o = o->next) {
-        if (lb_error(o->lb) != NULL)
-            server_fail(sv, EXIT_FAILED, "%s", lb_error(o->lb));
-    }
+    const struct faults *f = &sv->faults;
+
+    for (const char *at = NULL; (at = faults_next(f, at)) != NULL;)
+        log_say("%s: %s", sv->cmdline.program, at);
+    if (faults_left_out(f) > 0)
+        log_say("%s: and %u more", sv->cmdline.program, faults_left_out(f));
 }
 
 static int run(struct weir_server *sv)
 {
+    bool test = sv->cmdline.action == ACTION_TEST;
     int rc = 0;
 
-    if (sv->cmdline.action != ACTION_RUN)
+    if (sv->cmdline.action > ACTION_TEST)
         return print_text(&sv->cmdline);
-    check_backends(sv);
-    if (sv->fronts == NULL)
-        server_fail(sv, EXIT_FAILED, "weir_server_run: nothing to serve (weir_server_add)");
-    if (sv->failed == 0)
+    server_check(sv);
+    if (test)
+        server_test(sv);
+    else if (sv->failed == 0)
         rc = serve(sv);
-    if (rc < 0)
+    if (rc < 0 && sv->failed == 0)
         server_fail(sv, EXIT_FAILED, "cannot start: %s", weir_error_text(rc));
-    if (sv->failed != 0)
-        log_say("%s: %s", sv->cmdline.program, sv->error);
+    say_faults(sv);
+    if (test && sv->failed == 0)
+        log_say("configuration ok");
     return sv->failed;
 }
 

@@ -38,12 +38,18 @@ struct weir_server {
     struct weir_server_stats last_stats;
     bool counting;        /* there is a pool to ask */
     int failed;           /* exit code of the first error; 0: none */
-    char error[CMDLINE_ERROR];
+    struct faults faults; /* what was wrong */
 };
 
-/* Keeps the first error: what later calls say is often only its consequence. */
-void server_fail(struct weir_server *sv, int code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+/* One error more; the first one decides the exit code. */
+#define server_fail(sv, code, ...) \
+    (faults_add(&(sv)->faults, __VA_ARGS__), \
+     (void)((sv)->failed = (sv)->failed != 0 ? (sv)->failed : (code)))
+
+/* check.c: what is wrong with the configuration and needs no look at the machine; and, for --test,
+ * what else a start would find without binding anything. */
+void server_check(struct weir_server *sv);
+void server_test(struct weir_server *sv);
 
 /* Between these two weir_server_stats asks the pool: once it has started, before it stops. */
 void stats_open(struct weir_server *sv);

@@ -1,7 +1,5 @@
 /* setup.c -- the public calls before weir_server_run. Each leaves the server usable, whatever was
- * wrong: the first error is kept, and weir_server_run reports it. */
-#include <stdarg.h>
-#include <stdio.h>
+ * wrong: errors are kept, and weir_server_run reports them. */
 #include <stdlib.h>
 
 #include "base/version.h"
@@ -9,26 +7,15 @@
 #include "server/server.h"
 
 /* What weir_server_new returns without memory: nothing can be added, and running it says why. */
+#define NO_SERVER "weir_server_new: out of memory"
 static struct weir_server no_server = {
     .magic = SERVER_MAGIC,
     .events = { .wake = -1, .signals = -1 },
     .cmdline = { .program = "weir" },
     .stats_lock = PTHREAD_MUTEX_INITIALIZER,
     .failed = EXIT_FAILED,
-    .error = "weir_server_new: out of memory",
+    .faults = { .count = 1, .len = sizeof(NO_SERVER), .text = NO_SERVER },
 };
-
-void server_fail(struct weir_server *sv, int code, const char *fmt, ...)
-{
-    va_list ap;
-
-    if (sv->failed != 0)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(sv->error, sizeof(sv->error), fmt, ap);
-    va_end(ap);
-    sv->failed = code;
-}
 
 struct weir_server *weir_server_new_with(int argc, char **argv, const char *usage,
                                          const struct weir_option *options, void *state)
@@ -43,8 +30,9 @@ struct weir_server *weir_server_new_with(int argc, char **argv, const char *usag
     if (events_init(&sv->events) < 0)
         server_fail(sv, EXIT_FAILED, "weir_server_new: no descriptor is left");
     cmdline_read(&sv->cmdline, argc, argv, usage, options, state);
-    if (sv->cmdline.error[0] != '\0')
-        server_fail(sv, EXIT_USAGE, "%s", sv->cmdline.error);
+    if (sv->cmdline.faults.count > 0 && sv->failed == 0)
+        sv->failed = EXIT_USAGE;
+    faults_append(&sv->faults, &sv->cmdline.faults);
     return sv;
 }
 
@@ -121,54 +109,12 @@ static void copy_texts(struct weir_server *sv, struct weir_service *c)
     c->server_name = copy_text(sv, c->server_name);
 }
 
-static void check_listen(struct weir_server *sv, const struct weir_service *c)
-{
-    if (c->listen[0].addr == NULL)
-        server_fail(sv, EXIT_FAILED, "weir_server_add: listen: no address");
-    for (unsigned i = 0; i < WEIR_LISTENERS && c->listen[i].addr != NULL; i++) {
-        const char *why = weir_check_address(c->listen[i].addr);
-
-        if (why != NULL)
-            server_fail(sv, EXIT_FAILED, "weir_server_add: listen[%u] \"%.200s\": %s", i,
-                        c->listen[i].addr, why);
-    }
-}
-
-/* A field value goes out as it is: nothing in it may end the line. */
-static bool is_printable(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text < 0x20 || *text > 0x7e)
-            return false;
-    }
-    return true;
-}
-
-static void check_service(struct weir_server *sv, struct front *f)
-{
-    const char *field, *why;
-
-    if (f->config.proxy == NULL)
-        server_fail(sv, EXIT_FAILED, "weir_server_add: proxy: it is NULL");
-    else if (f->config.proxy->upstream_peer == NULL)
-        server_fail(sv, EXIT_FAILED, "weir_server_add: proxy: it has no upstream_peer");
-    check_listen(sv, &f->config);
-    field = settings_fault(&f->config, &why);
-    if (field != NULL)
-        server_fail(sv, EXIT_FAILED, "weir_server_add: %s: %s", field, why);
-    if (!is_printable(f->config.server_name) || strlen(f->config.server_name) > 200)
-        server_fail(sv, EXIT_FAILED, "weir_server_add: server_name: not short, printable ASCII");
-    why = front_check(f, &field);
-    if (why != NULL)
-        server_fail(sv, EXIT_FAILED, "weir_server_add: %s: %s", field, why);
-}
-
 void weir_server_add(struct weir_server *sv, const struct weir_service *service)
 {
     struct front *f, **end = &sv->fronts;
 
     ensure(sv->magic == SERVER_MAGIC);
-    if (sv->failed != 0)
+    if (sv == &no_server)
         return;
     f = arena_alloc(&sv->arena, sizeof(*f));
     if (f == NULL) {
@@ -178,8 +124,6 @@ void weir_server_add(struct weir_server *sv, const struct weir_service *service)
     *f = (struct front){ .config = *service };
     settings_apply(&sv->cmdline.settings, &f->config);
     copy_texts(sv, &f->config);
-    if (sv->failed == 0)
-        check_service(sv, f);
     while (*end != NULL)
         end = &(*end)->next;
     *end = f;
@@ -189,21 +133,21 @@ void weir_server_add(struct weir_server *sv, const struct weir_service *service)
 
 struct weir_lb *weir_lb_new(struct weir_server *sv, const struct weir_lb_config *config)
 {
-    struct server_lb *owned;
+    struct server_lb *owned, **end = &sv->lbs;
 
     ensure(sv->magic == SERVER_MAGIC);
     if (sv == &no_server)
         return NULL;
     owned = arena_alloc(&sv->arena, sizeof(*owned));
     if (owned != NULL)
-        *owned = (struct server_lb){ .next = sv->lbs, .lb = lb_new(config) };
+        *owned = (struct server_lb){ .lb = lb_new(config) };
     if (owned == NULL || owned->lb == NULL) {
         server_fail(sv, EXIT_FAILED, "weir_lb_new: out of memory");
         return NULL;
     }
-    sv->lbs = owned;
-    if (config->backends[0] != NULL && lb_error(owned->lb) != NULL) /* else weir_lb_add follows */
-        server_fail(sv, EXIT_FAILED, "%s", lb_error(owned->lb));
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = owned;
     return owned->lb;
 }
 

@@ -69,6 +69,9 @@ static void help(FILE *out, const struct cmdline *c)
         fprintf(out, "usage: %s [OPTION]...\n\n", c->program);
     for (size_t i = 0; c->own != NULL && (c->own[i].name != NULL || c->own[i].set != NULL); i++)
         own_entry(out, &c->own[i]);
+    entry(out, "-t, --test",
+          "only checks the configuration: looks names up, loads certificates, binds nothing; "
+          "prints every error");
     entry(out, "-h, --help", "this text");
     entry(out, "-v, --version", "the version, and the commit it was built from");
     for (size_t g = 0; g < option_group_count; g++) {
@@ -107,6 +110,9 @@ static void markdown(FILE *out)
                  "service (`struct weir_service`), and that over the\ndefault. A number of seconds "
                  "needs its unit; zero is refused, `off` says what is meant. Wrong usage\nis "
                  "reported by name and ends with exit code 2.\n\n"
+                 "`-t` (`--test`) only checks the configuration: names are looked up and "
+                 "certificates loaded, nothing\nis bound. It prints `configuration ok`, or every "
+                 "error, and then ends with exit code 1.\n\n"
                  "`weir proxy` listens on 127.0.0.1:8080 unless `--listen` is given.\n\n"
                  "This page is printed from the table in `src/server/options.c` by `weir proxy "
                  "--help-markdown`; a\nunit test compares them.\n");

@@ -99,7 +99,7 @@ static void values_go_to_their_places(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         read_line(&c, cases[i].args, NULL);
-        assert_string_equal(c.error, "");
+        assert_string_equal(c.faults.text, "");
         memcpy(&got, (char *)&c.settings + cases[i].place, sizeof(got));
         if (got != cases[i].want)
             fail_msg("case %zu (%s): %llu", i, cases[i].args[0], (unsigned long long)got);
@@ -116,7 +116,7 @@ static void texts_flags_and_lists(void **state)
 
     (void)state;
     read_line(&c, args, NULL);
-    assert_string_equal(c.error, "");
+    assert_string_equal(c.faults.text, "");
     assert_string_equal(c.settings.process.access_log, "off");
     assert_string_equal(c.settings.process.error_log, "-");
     assert_true(c.settings.service.via);
@@ -175,7 +175,7 @@ static void errors_say_what_to_do(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         read_line(&c, cases[i].args, NULL);
-        assert_string_equal(c.error, cases[i].want);
+        assert_string_equal(c.faults.text, cases[i].want);
     }
 }
 
@@ -186,7 +186,7 @@ static void a_network_is_checked(void **state)
 
     (void)state;
     read_line(&c, args, NULL);
-    assert_non_null(strstr(c.error, "--trusted: \"10.0.0.0/99\": "));
+    assert_non_null(strstr(c.faults.text, "--trusted: \"10.0.0.0/99\": "));
 }
 
 static void too_many_networks(void **state)
@@ -198,9 +198,9 @@ static void too_many_networks(void **state)
     for (int i = 1; i <= WEIR_TRUSTED + 1; i++)
         argv[i] = (char *)"--trusted=::1";
     cmdline_read(&c, WEIR_TRUSTED + 1, argv, NULL, NULL, NULL);
-    assert_string_equal(c.error, "");
+    assert_string_equal(c.faults.text, "");
     cmdline_read(&c, WEIR_TRUSTED + 2, argv, NULL, NULL, NULL);
-    assert_string_equal(c.error, "--trusted: \"::1\": there are too many (16 at most)");
+    assert_string_equal(c.faults.text, "--trusted: \"::1\": there are too many (16 at most)");
 }
 
 /* ---- own options and actions ----------------------------------------------------------------- */
@@ -215,7 +215,7 @@ static void own_options_are_read(void **state)
 
     (void)state;
     read_line(&c, args, &own);
-    assert_string_equal(c.error, "");
+    assert_string_equal(c.faults.text, "");
     assert_string_equal(c.program, "prog");
     assert_string_equal(own.colour, "blue");
     assert_int_equal(own.loud, 1);
@@ -244,7 +244,7 @@ static void own_errors(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         read_line(&c, cases[i].args, &own);
-        assert_string_equal(c.error, cases[i].want);
+        assert_string_equal(c.faults.text, cases[i].want);
     }
 }
 
@@ -267,7 +267,7 @@ static void help_wins_over_errors(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         read_line(&c, cases[i].args, &own);
         assert_int_equal(c.action, cases[i].want);
-        assert_string_equal(c.error, "");
+        assert_string_equal(c.faults.text, "");
     }
 }
 
@@ -349,7 +349,7 @@ static void fields_that_cannot_be(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        field = settings_fault(&cases[i].service, &why);
+        field = settings_fault(&cases[i].service, &(size_t){ 0 }, &why);
         if (cases[i].field == NULL) {
             assert_null(field);
         } else {
