@@ -69,16 +69,17 @@ def page(weir, template):
     commands = Help(run(weir, 'help'), HELP_LEFT).groups['']
     names = [left for left, _ in commands if not left.startswith('-')]
     helps = {name: Help(run(weir, 'help', name)) for name in names if name != 'help'}
-    common = {}                     # groups that several commands share are told once
+    everywhere = [row for row in next(iter(helps.values())).groups['']
+                  if all(row in text.groups[''] for text in helps.values())]
+    common = {'': everywhere}       # what several commands share is told once
     options = ''
     for name, text in helps.items():
-        own = [row for row in text.groups['']
-               if row[0].split(',')[0] not in ('-h', '-v', '--help', '--version')]
+        own = [row for row in text.groups[''] if row not in everywhere]
         options += f'.SS weir {name}\n{entries(own)}' if own else ''
         for title, rows in text.groups.items():
-            if title:
-                common.setdefault(title, rows)
-    shared = ''.join(f'.SS {plain(title)}\n{entries(rows)}' for title, rows in common.items())
+            common.setdefault(title, rows)
+    shared = entries(common.pop(''))
+    shared += ''.join(f'.SS {plain(title)}\n{entries(rows)}' for title, rows in common.items())
     synopsis = '\n.br\n'.join(usage(text.usage) for text in helps.values())
     date = time.gmtime(int(os.environ.get('SOURCE_DATE_EPOCH', os.path.getmtime(template))))
     places = {
