@@ -1,4 +1,7 @@
 /* proxy.c -- `weir proxy`: a load balancer over the upstreams of its command line. */
+#include <stdlib.h>
+#include <string.h>
+
 #include <weir/weir.h>
 
 #include "weir.h"
@@ -8,6 +11,8 @@ struct proxy {
     unsigned listen_count;
     char **upstreams; /* as many as there can be operands */
     unsigned upstream_count;
+    struct weir_lb_health health;
+    bool health_given; /* --health itself: else another of its options switches it on */
 };
 
 static const char *add_listen(void *state, const char *value)
@@ -28,6 +33,59 @@ static const char *add_upstream(void *state, const char *value)
     return weir_check_address(value);
 }
 
+static const char *set_health(void *state, const char *value)
+{
+    struct proxy *p = state;
+
+    p->health_given = true;
+    p->health.kind = strcmp(value, "tcp") == 0 ? WEIR_CHECK_TCP : WEIR_CHECK_NONE;
+    return strcmp(value, "tcp") == 0 || strcmp(value, "off") == 0 ? NULL : "must be off or tcp";
+}
+
+static const char *read_time(struct proxy *p, const char *value, weir_dur *out)
+{
+    if (!p->health_given)
+        p->health.kind = WEIR_CHECK_TCP;
+    if (!weir_parse_dur(value, out))
+        return "not a time (500ms, 5s, 2m)";
+    if (*out == WEIR_FOREVER)
+        return "it cannot be switched off (--health off can)";
+    return *out < 10 * WEIR_MS ? "must be at least 10ms" : NULL;
+}
+
+static const char *set_health_every(void *state, const char *value)
+{
+    return read_time(state, value, &((struct proxy *)state)->health.every);
+}
+
+static const char *set_health_timeout(void *state, const char *value)
+{
+    return read_time(state, value, &((struct proxy *)state)->health.timeout);
+}
+
+static const char *read_count(struct proxy *p, const char *value, unsigned *out)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+
+    if (!p->health_given)
+        p->health.kind = WEIR_CHECK_TCP;
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || n == 0 || n > 1000)
+        return "not a number from 1 to 1000";
+    *out = (unsigned)n;
+    return NULL;
+}
+
+static const char *set_health_rise(void *state, const char *value)
+{
+    return read_count(state, value, &((struct proxy *)state)->health.rise);
+}
+
+static const char *set_health_fall(void *state, const char *value)
+{
+    return read_count(state, value, &((struct proxy *)state)->health.fall);
+}
+
 static const struct weir_option options[] = {
     {
         .name = "listen",
@@ -35,6 +93,37 @@ static const struct weir_option options[] = {
         .help = "1.2.3.4:80, [::1]:80, :80 (all), host:80, unix:/path; may be repeated "
                 "[127.0.0.1:8080]",
         .set = add_listen,
+    },
+    {
+        .name = "health",
+        .value = "off|tcp",
+        .help = "checks in the background whether upstreams can be connected to, and passes over "
+                "those that cannot; the options below switch it on too [off]",
+        .set = set_health,
+    },
+    {
+        .name = "health-every",
+        .value = "TIME",
+        .help = "from one check to the next [1s]",
+        .set = set_health_every,
+    },
+    {
+        .name = "health-timeout",
+        .value = "TIME",
+        .help = "how long a check may take [1s]",
+        .set = set_health_timeout,
+    },
+    {
+        .name = "health-rise",
+        .value = "N",
+        .help = "good checks in a row that bring an upstream back [2]",
+        .set = set_health_rise,
+    },
+    {
+        .name = "health-fall",
+        .value = "N",
+        .help = "failed ones in a row that take it out (the first of all decides alone) [3]",
+        .set = set_health_fall,
     },
     {
         .value = "UPSTREAM",
@@ -55,11 +144,17 @@ static const struct weir_proxy proxy = {
     .upstream_peer = upstream_peer,
 };
 
+/* `--health off` also switches off what others would have switched on. */
+static struct weir_lb_health checked(const struct proxy *p)
+{
+    return p->health.kind == WEIR_CHECK_NONE ? (struct weir_lb_health){ 0 } : p->health;
+}
+
 int proxy_run(const struct command *self, int argc, char **argv)
 {
     struct proxy p = { .upstreams = argv }; /* operands only move to the front */
     struct weir_server *server = weir_server_new_with(argc, argv, self->usage, options, &p);
-    struct weir_lb_config config = { .policy = WEIR_ROUND_ROBIN };
+    struct weir_lb_config config = { .policy = WEIR_ROUND_ROBIN, .health = checked(&p) };
     struct weir_lb *lb = weir_lb_new(server, &config);
     struct weir_service service = {
         .proxy = &proxy,

@@ -12,6 +12,7 @@ int weir_lb_pick(struct weir_lb *lb, struct weir_session *s, struct weir_peer *p
 
     TRY(lb_choose(lb, &s->tried, &b));
     peer->internal.address = &b->addr;
+    peer->internal.backend = b;
     peer->internal.name = b->name;
     return 0;
 }
@@ -135,9 +136,17 @@ static bool was_stale(const struct weir_session *s, int rc)
            repeatable(s) && !s->down->head_sent;
 }
 
+/* `tried` holds the backend. */
+static void count_failure(const struct weir_session *s, int rc)
+{
+    if (s->peer.internal.backend != NULL && weir_error_source(rc) == WEIR_SRC_UPSTREAM)
+        backend_failed((struct backend *)s->peer.internal.backend);
+}
+
 int upstream_leave(struct weir_session *s, int rc)
 {
     if (s->up == NULL) {
+        count_failure(s, rc);
         if (!failed_to_connect(rc) || s->tries >= CONNECT_TRIES)
             return rc;
         s->connect_err = rc;
@@ -148,8 +157,10 @@ int upstream_leave(struct weir_session *s, int rc)
         s->fresh = true;
         return WEIR_RETRY;
     }
-    if (rc < 0)
+    if (rc < 0) {
+        count_failure(s, rc);
         session_fail(s, rc, s->up->h1.http.fault);
+    }
     if (rc >= 0 && h1_reusable(&s->up->h1) && s->peer.idle_timeout > 0)
         pool_give(&s->up);
     else
