@@ -25,9 +25,10 @@ def chunks(*pieces, trailers=""):
 
 
 class Client:
-    """One connection. `address` is (host, port) or the path of a Unix socket."""
+    """One connection. `address` is (host, port) or the path of a Unix socket. With `tls`, a context,
+    it asks for `name` and verifies it."""
 
-    def __init__(self, address, rcvbuf=None, source=None):
+    def __init__(self, address, rcvbuf=None, source=None, tls=None, name="localhost"):
         if isinstance(address, str):
             self.sock = socket.socket(socket.AF_UNIX)
         else:
@@ -39,6 +40,8 @@ class Client:
             self.sock.bind((source, 0))
         self.sock.settimeout(WAIT)
         self.sock.connect(address)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=name)
         self.reader = Reader(self.sock)
 
     def send(self, data, split="whole"):

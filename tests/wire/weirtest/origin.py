@@ -1,7 +1,8 @@
 """A scripted origin: real sockets, one thread per connection, every received byte kept.
 
 A script is a function of the connection; when it returns, the connection is closed. `Origin(a, b)`
-runs a for the first connection and b for all later ones. What a script asserts, and whatever
+runs a for the first connection and b for all later ones; with `tls`, a context, each begins with a
+handshake. What a script asserts, and whatever
 message.py refuses in a request, fails the test when the origin stops.
 """
 
@@ -32,6 +33,12 @@ class Conn:
         self.ended = None           # "fin" or "rst" when the proxy ended it between requests
 
     raw = property(lambda self: bytes(self.reader.raw))
+
+    def begin_tls(self, context):
+        """The handshake; one that fails (a health check, a stranger) ends the connection."""
+        self.sock = self.reader.sock = context.wrap_socket(self.sock, server_side=True,
+                                                           do_handshake_on_connect=False)
+        self.sock.do_handshake()
 
     def head(self):
         """The next request head, or None at the end of the connection."""
@@ -119,8 +126,9 @@ def echo(req):
 
 
 class Origin:
-    def __init__(self, *scripts, address=("127.0.0.1", 0)):
+    def __init__(self, *scripts, address=("127.0.0.1", 0), tls=None):
         self.scripts = scripts or (serve(OK),)
+        self.tls = tls
         self.requests = []
         self.conns = []
         self.errors = []
@@ -219,6 +227,8 @@ class Origin:
 
     def _run(self, script, conn):
         try:
+            if self.tls:
+                conn.begin_tls(self.tls)
             script(conn)
         except (Stopped, OSError):
             pass                    # the proxy may hang up on a script at any time

@@ -65,7 +65,7 @@ def no_reports(folder):
 
 class Proxy:
     def __init__(self, folder, *args, listen=("127.0.0.1:0",), log=True, env=None,
-                 under=(), program=None):
+                 under=(), program=None, cwd=None):
         """`program`: not `weir proxy`, but one that knows where it listens; then `listen` only
         tells how many ready lines there will be."""
         self.folder = pathlib.Path(folder)
@@ -81,7 +81,7 @@ class Proxy:
             command += ["--access-log", str(self.log_path)]
         self.command = command + [str(a) for a in args]
         self.process = subprocess.Popen(
-            self.command, cwd=folder, env=environment(folder, **(env or {})), process_group=0,
+            self.command, cwd=cwd or folder, env=environment(folder, **(env or {})), process_group=0,
             stdin=subprocess.DEVNULL, stdout=open(self.folder / "stdout", "wb"),
             stderr=subprocess.PIPE)
         threading.Thread(target=self._collect, daemon=True).start()
