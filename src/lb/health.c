@@ -131,6 +131,8 @@ static int check_tcp(const struct addr *to, weir_dur timeout)
     return 0;
 }
 
+int (*lb_check)(const struct addr *, weir_dur) = check_tcp;
+
 static int run_checker(void *arg)
 {
     struct checker *k = arg;
@@ -139,7 +141,7 @@ static int run_checker(void *arg)
 
     while ((rc = event_wait(&k->given, NEVER)) == 0) {
         struct backend *b = k->job;
-        int verdict = check_tcp(&b->addr, lb->health.config.timeout);
+        int verdict = lb_check(&b->addr, lb->health.config.timeout);
 
         b->checking = false;
         if (says_something(verdict) && set_has(lb->set, b)) /* it may have left meanwhile */
