@@ -9,47 +9,119 @@
 extern "C" {
 #endif
 
-/* A proxy: name the phases you care about, leave out the others. Only upstream_peer is required. The struct must
- * outlive the server (make it static const). Phases may call whatever blocks in this library. They return 0 to go on, a negative error
- * (forwarded, or made by weir_fail), or an outcome named here. In the order in which they run: */
+/* A proxy: name the phases you care about, leave out the others: they cost nothing. Only
+ * upstream_peer is required. The struct must outlive the server (make it static const).
+ *
+ * Phases may call whatever blocks in this library, but for the moment in which the request is
+ * cancelled (the client left, the process ends): then such calls return an error at once. They
+ * return 0 to go on, a negative error (forwarded, or made by weir_fail), or an outcome named here.
+ * WEIR_ANSWERED, after weir_respond or weir_send, ends the request from any phase that runs before
+ * a response head has left. In the order in which they run: */
 struct weir_proxy {
     const char *name;     /* for logs and reports */
     size_t      ctx_size; /* bytes for weir_ctx, zeroed for each request */
 
-    /* The request head is there. Check it, refuse it, answer it: WEIR_ANSWERED after weir_respond or weir_send. */
+    /* The request head is there and well-formed. Before all else: settings for this request
+     * (weir_set_max_body, weir_set_timeout, ...). */
+    int (*early_request_filter)(struct weir_session *s);
+
+    /* Check the request, refuse it, answer it: WEIR_ANSWERED. */
     int (*request_filter)(struct weir_session *s);
 
     /* Choose where it goes; once for each try. */
     int (*upstream_peer)(struct weir_session *s, struct weir_peer *peer);
 
-    /* Edit the head that goes upstream: a copy for this try, hop-by-hop fields already removed. The connection
-     * writes what frames the body; Host is passed on unless changed here. */
+    /* No connection to `peer` could be made, so nothing of the request was sent: WEIR_RETRY for
+     * another try (upstream_peer is asked again; at most 16 tries), or `err`, or weir_fail, whose
+     * words and status then replace `err`. Left out: up to three different backends are tried. */
+    int (*fail_to_connect)(struct weir_session *s, const struct weir_peer *peer, int err);
+
+    /* There is a connection: a new one, or (`reused`) one from the pool. Once for each try. After
+     * an error a connection on which nothing was sent goes back to the pool. */
+    int (*connected_to_upstream)(struct weir_session *s, const struct weir_peer *peer, bool reused);
+
+    /* Edit the head that goes upstream: a copy for this try, hop-by-hop fields already removed. The
+     * connection writes what frames the body; Host is passed on unless changed here. */
     int (*upstream_request_filter)(struct weir_session *s, struct weir_head *req);
 
-    /* Edit the head that goes to the client. Informational responses (1xx) are not shown. */
+    /* A piece of the request body on its way up; `end` with the last one, which may be empty. Set
+     * *chunk to send something else (it must live until the next call, or the request's end), to
+     * an absent or empty slice to send nothing for it; the bytes handed in are read-only and live
+     * until the next call. Not called for a request without a body. It may run while a response is
+     * already coming down; an error or WEIR_ANSWERED ends both. See "Bodies" below. */
+    int (*request_body_filter)(struct weir_session *s, weir_str *chunk, bool end);
+
+    /* Edit the response head as the upstream sent it. Informational responses (1xx) are not shown,
+     * but for a 101 that was asked for. */
+    int (*upstream_response_filter)(struct weir_session *s, struct weir_head *res);
+
+    /* Edit the head that goes to the client, hop-by-hop fields already removed. */
     int (*response_filter)(struct weir_session *s, struct weir_head *res);
+
+    /* A piece of the response body on its way down, as request_body_filter; not called for a
+     * response without a body, nor with `end` for one that the upstream cut off. The response head
+     * leaves with the first piece: an error before it becomes an error page, a later one cuts the
+     * response off. */
+    int (*response_body_filter)(struct weir_session *s, weir_str *chunk, bool end);
+
+    /* A try failed after its connection was there, whoever's fault it was. Return `err` to let the
+     * default stand: a request on a reused connection that ended before any byte of a response goes
+     * out once more, on a new one, if it is idempotent and has no body. WEIR_RETRY: one more try
+     * (upstream_peer is asked again; at most 16), also for methods that are not idempotent: that is
+     * your word; it counts unless a response head or a byte of the request body is gone, or the
+     * client, a cancelling or request_timeout was the cause. Another error, or weir_fail: that is
+     * final, and replaces `err`. */
+    int (*error_while_proxy)(struct weir_session *s, const struct weir_peer *peer, int err,
+                             bool reused);
+
+    /* The request has failed, for whatever reason, at whatever point: also if its head could not be
+     * read (then weir_request is empty or incomplete). If weir_response is NULL and the client is
+     * still there, an own page may be sent: WEIR_ANSWERED after it. Otherwise the default page goes
+     * out. Waits in here end after a second in all. */
+    int (*fail_to_proxy)(struct weir_session *s, int err);
 
     /* Always, once, last; `err` is 0 or what the request failed with. */
     void (*logging)(struct weir_session *s, int err);
 };
 
+/* Bodies. A filter may change how long a body is and what it says, so where a proxy has one:
+ * - its Content-Length is not passed on: the message is sent chunked (closed at the end for a
+ *   client of HTTP/1.0), or with its new length if all of it was there with its head; none is
+ *   stated for HEAD and 304;
+ * - Content-MD5, Digest, Content-Digest and Repr-Digest go;
+ * - of a response, a strong ETag becomes a weak one, and Accept-Ranges goes; Range and If-Range
+ *   are not sent upstream, so that the filter sees whole bodies (a filter of the request head that
+ *   sets Range again has to cope with 206 and Content-Range itself). Fields that
+ *   upstream_request_filter or response_filter has set itself stay as they are. A filter that only
+ *   looks, or does nothing for this request, says so by weir_body_unchanged, and all of that is
+ *   left as it came. */
+
 enum { WEIR_LISTENERS = 16, WEIR_TRUSTED = 16 };
 
-/* Where a service listens: `1.2.3.4:80`, `[::1]:80`, `:80` (all, IPv4 and IPv6), `unix:/path`; port 0 lets the kernel choose. */
+/* Where a service listens: `1.2.3.4:80`, `[::1]:80`, `:80` (all, IPv4 and IPv6), `unix:/path`;
+ * port 0 lets the kernel choose. */
 struct weir_listen {
     const char *addr;
+
+    /* With `cert` it speaks TLS, 1.2 or newer (docs/tls.md). The files are read once, at the
+     * start. */
+    const char *cert;       /* PEM: the certificate, then the chain to the CA, as `fullchain.pem` */
+    const char *key;        /* PEM: its key, not encrypted; NULL: it is in the file `cert` */
+    unsigned    alpn;       /* WEIR_H1, WEIR_H2: what to offer by ALPN; 0: WEIR_H1 */
+    bool        shared_key; /* the key file may be readable by everybody, or writable by others */
 };
 
-/* X-Forwarded-For, -Proto and -Host: OFF passes them as they came; REPLACE writes our own; APPEND adds to what clients
- * inside `trusted` sent, and replaces for others. */
+/* X-Forwarded-For, -Proto and -Host: OFF passes them as they came; REPLACE writes our own; APPEND
+ * adds to what clients inside `trusted` sent, and replaces for others. */
 enum weir_forwarding { WEIR_FORWARD_OFF, WEIR_FORWARD_REPLACE, WEIR_FORWARD_APPEND };
 
-/* A service: a proxy, its state, its listeners, its deadlines and bounds. Durations: 0 is the default in brackets, WEIR_FOREVER
- * switches off. Sizes and counts: 0 is the default, WEIR_UNLIMITED switches off where that makes sense. */
+/* A service: a proxy, its state, its listeners, its deadlines and bounds. Durations: 0 is the
+ * default in brackets, WEIR_FOREVER switches off. Sizes and counts: 0 is the default,
+ * WEIR_UNLIMITED switches off where that makes sense. */
 struct weir_service {
     const struct weir_proxy *proxy;
     void                    *state;
-    struct weir_listen       listen[WEIR_LISTENERS]; /* the first without an address ends the list */
+    struct weir_listen       listen[WEIR_LISTENERS]; /* the first without an address ends it */
 
     weir_dur header_timeout;   /* [10s] a request head, from its first byte to its end: 408 */
     weir_dur body_timeout;     /* [30s] between two bytes of a request body: 408 */
@@ -67,7 +139,7 @@ struct weir_service {
     uint64_t max_requests;     /* [10000] on one connection */
     uint64_t max_connections;  /* [90 % of RLIMIT_NOFILE / 2] then new ones wait in the backlog */
     uint64_t max_per_client;   /* [off] connections of one address: 503 */
-    uint64_t min_rate;         /* [256 B/s after 5 s] of bodies, both ways, while we wait for bytes */
+    uint64_t min_rate;         /* [256 B/s after 5 s] of bodies, both ways, while we wait */
 
     enum weir_forwarding forwarding;
     const char *trusted[WEIR_TRUSTED]; /* addresses or networks (`10.0.0.0/8`, `::1`) for APPEND */

@@ -1,9 +1,10 @@
 /* session.h -- one request, as its phases see it.
  *
- * All of these are called from phases only. What they return lives until the phase `logging` has returned;
- * nothing is freed by you. A request is a strand: its phases never run at the same time, so ctx needs no
- * lock; but request-body and response phases take turns whenever one of them blocks. A phase may resume on another
- * thread after a call that blocks: keep no errno, thread_local variable, pthread or std mutex across one. */
+ * All of these are called from phases only. What they return lives until the phase `logging` has
+ * returned; nothing is freed by you. A request is a strand: its phases never run at the same time,
+ * so ctx needs no lock; but request-body and response phases take turns whenever one of them
+ * blocks. A phase may resume on another thread after a call that blocks: keep no errno,
+ * thread_local variable, pthread or std mutex across one. */
 #ifndef WEIR_SESSION_H
 #define WEIR_SESSION_H
 
@@ -16,7 +17,8 @@ extern "C" {
 
 struct weir_session;
 
-/* The `ctx_size` bytes of this request, zeroed at its start. */
+/* The `ctx_size` bytes of this request, zeroed at its start. NULL without memory for them: then the
+ * request fails with WEIR_ENOMEM, and only `logging` meets it. */
 void *weir_ctx(struct weir_session *s);
 
 /* The service's `state`: plain memory shared by all workers; guarding it is up to you. */
@@ -28,41 +30,89 @@ const struct weir_head *weir_request(struct weir_session *s);
 /* The id of this request, as it stands in the logs. */
 weir_str weir_request_id(struct weir_session *s);
 
+/* The response head that was sent to the client, wholly or in part; NULL: none was. */
+const struct weir_head *weir_response(struct weir_session *s);
+
+/* Bytes of bodies so far: taken from the client, sent to it. */
+uint64_t weir_bytes_received(struct weir_session *s);
+uint64_t weir_bytes_sent(struct weir_session *s);
+
+/* Of the last try: the address of the peer as it stands in the logs (absent: none was chosen), and
+ * whether its connection came from the pool. How many tries were begun. */
+weir_str weir_upstream(struct weir_session *s);
+bool     weir_upstream_reused(struct weir_session *s);
+unsigned weir_tries(struct weir_session *s);
+
 /* The client's address, as `1.2.3.4:5678`, `[::1]:5678` or `unix:`. */
 weir_str weir_client(struct weir_session *s);
 
-/* `n` bytes, aligned for any type, not zeroed. NULL without memory, and then the phase fails with WEIR_ENOMEM
- * whatever it returns. */
+/* `n` bytes, aligned for any type, not zeroed. NULL without memory, and then the phase fails with
+ * WEIR_ENOMEM whatever it returns. */
 void *weir_alloc(struct weir_session *s, size_t n);
 
-/* Formats a text (printf; runs on the coroutine's stack for the usual conversions). Absent without memory. */
+/* Formats a text (printf; runs on the coroutine's stack for the usual conversions). Absent without
+ * memory. */
 weir_str weir_printf(struct weir_session *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Calls fn(arg) after `logging`, last first. fn must not block. */
 void weir_defer(struct weir_session *s, void (*fn)(void *), void *arg);
 
-/* Waits for `span`; other requests go on meanwhile. 0; or an error, to be returned by the phase: the request is over (the client has
- * left, request_timeout has passed, the process ends). Blocks. */
+/* Waits for `span`; other requests go on meanwhile. 0; or an error, to be returned by the phase:
+ * the request is over (the client has left, request_timeout has passed, the process ends). Blocks.
+ */
 int weir_sleep(struct weir_session *s, weir_dur span);
 
 /* A response head of your own with that status (200 to 599), to be filled and sent. Never NULL. */
 struct weir_head *weir_new_response(struct weir_session *s, int status);
 
-/* Sends `res` with `body` to the client and returns WEIR_ANSWERED, or an error if the client is gone, or
- * WEIR_EINVALID if a response was sent before. Content-Length is set; for HEAD, 204 and 304 no body is sent. May block. */
+/* Sends `res` with `body` to the client and returns WEIR_ANSWERED, or an error if the client is
+ * gone, or WEIR_EINVALID if a response was sent before. Content-Length is set; for HEAD, 204 and
+ * 304 no body is sent. May block. */
 int weir_send_str(struct weir_session *s, struct weir_head *res, weir_str body);
 
 /* Sends a short answer of type text/plain. As weir_send_str. `body` may be NULL. */
 int weir_respond(struct weir_session *s, int status, const char *body);
 
-/* Fails the request: the client gets `status` (400 to 599), the log the words. Returns WEIR_EFILTER, to be returned by the
- * phase. The first cause stays: a second call changes nothing. */
+/* Fails the request: the client gets `status` (400 to 599), the log the words. Returns
+ * WEIR_EFILTER, to be returned by the phase. The first cause stays, a second call changes nothing;
+ * only in fail_to_connect and error_while_proxy the words take the place of what failed. */
 int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Why this request failed, in words; "" if it did not. */
 const char *weir_why(struct weir_session *s);
+
+/* Settings for this request, in place of the service's. In early_request_filter or request_filter;
+ * later ones may come too late. */
+
+/* The bound on its body (WEIR_UNLIMITED: none). */
+void weir_set_max_body(struct weir_session *s, uint64_t bytes);
+
+/* The rate below which either side is cut off (WEIR_UNLIMITED: none). */
+void weir_set_min_rate(struct weir_session *s, uint64_t bytes_per_second);
+
+/* The deadlines of a service by these names; WEIR_TIMEOUT_REQUEST counts from the request's start,
+ * WEIR_TIMEOUT_IDLE is how long the client's connection is kept after this request. A span of 0
+ * changes nothing, WEIR_FOREVER switches off. (Those towards the upstream are in struct
+ * weir_peer.) */
+enum weir_timeout {
+    WEIR_TIMEOUT_REQUEST,
+    WEIR_TIMEOUT_BODY,
+    WEIR_TIMEOUT_SEND,
+    WEIR_TIMEOUT_IDLE,
+};
+void weir_set_timeout(struct weir_session *s, enum weir_timeout which, weir_dur span);
+
+/* The client's connection ends after this request; its response says so. */
+void weir_close_client(struct weir_session *s);
+
+/* A promise that the body filter changes no byte of this body: see "Bodies" in <weir/proxy.h>. For
+ * a request until upstream_request_filter returns, for a response until response_filter does (to
+ * keep Range too, before upstream_request_filter). A filter that breaks its word fails the
+ * request. */
+enum weir_body_of { WEIR_REQUEST_BODY, WEIR_RESPONSE_BODY };
+void weir_body_unchanged(struct weir_session *s, enum weir_body_of which);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,5 @@
-/* answer.c -- answers of our own: what a phase sends, and what a client is told when a request fails. */
+/* answer.c -- answers of our own: what a phase sends, and what a client is told when a request
+ * fails. */
 #include "codec/h1_print.h"
 #include "http/h1.h"
 #include "proxy/downstream.h"
@@ -6,9 +7,8 @@
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 
-#define ANSWER_TIME (1 * WEIR_SEC)
-
-/* An answer before the request's body was read: the connection goes on only if the rest is known to be small. */
+/* An answer before the request's body was read: the connection goes on only if the rest is known
+ * to be small. */
 static void settle_connection(struct weir_session *s)
 {
     struct http_stream *down = s->down;
@@ -44,6 +44,8 @@ int answer_send(struct weir_session *s, struct weir_head *res, weir_str body)
         head_set_id(res, FIELD_SERVER, s->service->server_name);
     settle_connection(s);
     s->status = res->status;
+    s->told = res;
+    s->answered_here = true;
     TRY(http_write(s->down, &m, body, true, &s->down_write));
     s->sent += body.len;
     return WEIR_ANSWERED;
@@ -68,7 +70,7 @@ struct weir_head *weir_new_response(struct weir_session *s, int status)
 
 int weir_send_str(struct weir_session *s, struct weir_head *res, weir_str body)
 {
-    return s->err != 0 ? s->err : answer_send(s, res, body);
+    return s->err != 0 && !s->failing ? s->err : answer_send(s, res, body);
 }
 
 int weir_respond(struct weir_session *s, int status, const char *body)
@@ -84,25 +86,25 @@ int weir_respond(struct weir_session *s, int status, const char *body)
 /* What a client is told: the status and its phrase, nothing of the inside. */
 static void send_error(struct weir_session *s, int status)
 {
-    struct weir_head head;
+    struct weir_head *head = &s->res; /* whatever is in it was not sent */
     weir_str phrase = status_reason(status);
 
-    head_init(&head, &s->arena, 0);
-    head.status = (uint16_t)status;
-    head_set_id(&head, FIELD_CONTENT_TYPE, LIT("text/plain; charset=utf-8"));
+    head_init(head, &s->arena, 0);
+    head->status = (uint16_t)status;
+    head_set_id(head, FIELD_CONTENT_TYPE, LIT("text/plain; charset=utf-8"));
     if (status == 405) /* RFC 9110 15.5.6 */
-        weir_head_set(&head, LIT("Allow"),
+        weir_head_set(head, LIT("Allow"),
                       LIT("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"));
-    s->down_write.limit = deadline_in(rt_now(), ANSWER_TIME, WEIR_ESENDTIME);
-    answer_send(s, &head, arena_printf(&s->arena, "%d " WEIR_FMT "\n", status, WEIR_ARG(phrase)));
+    answer_send(s, head, arena_printf(&s->arena, "%d " WEIR_FMT "\n", status, WEIR_ARG(phrase)));
 }
 
-void answer_error(struct weir_session *s, int err)
+void answer_error(struct weir_session *s)
 {
-    int status = s->fail_status != 0 ? s->fail_status : weir_error_status(err);
+    int status = s->fail_status != 0 ? s->fail_status : weir_error_status(s->err);
 
     if (status == 408 || status == 413 || status == 0)
         s->down->persistent = false; /* RFC 9110 15.5.9, 15.5.14 */
+    phase_fail_to_proxy(s);
     if (!s->down->head_sent && status != 0)
         send_error(s, status);
     if (!s->down->message_sent)

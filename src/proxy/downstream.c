@@ -1,7 +1,8 @@
 /* downstream.c -- a client's connection between its requests.
  *
- * Idle, it is this struct and a slot. The first readable byte starts a strand that serves one request after the other until nothing more has
- * arrived, and then the connection is idle again, without coroutine, stack or buffer. */
+ * Idle, it is this struct and a slot. The first readable byte starts a strand that serves one
+ * request after the other until nothing more has arrived, and then the connection is idle again,
+ * without coroutine, stack or buffer. */
 #include "proxy/downstream.h"
 
 #include <stdatomic.h>
@@ -46,7 +47,7 @@ static const struct slot_class client_class = {
 
 static int64_t idle_until(const struct downstream *d)
 {
-    return deadline_in(rt_now(), d->service->idle_timeout, WEIR_EIDLETIME).at;
+    return deadline_in(rt_now(), d->idle_timeout, WEIR_EIDLETIME).at;
 }
 
 int downstream_accept(struct service *svc, int fd, const struct addr *client, unsigned id)
@@ -61,7 +62,11 @@ int downstream_accept(struct service *svc, int fd, const struct addr *client, un
         free(d);
         return WEIR_ENOMEM;
     }
-    *d = (struct downstream){ .service = svc, .client = *client };
+    *d = (struct downstream){
+        .service = svc,
+        .client = *client,
+        .idle_timeout = svc->idle_timeout,
+    };
     h1_init(&d->h1, H1_SERVER, net, &svc->limits);
     if (!slot_arm(net.slot, idle_until(d))) /* the first bytes are here already */
         slot_start_strand(net.slot, serve);
@@ -97,6 +102,7 @@ static bool serve_one(struct downstream *d)
     strand_on_notice(client_left, s);
     exchange(s, rc);
     strand_on_notice(NULL, NULL);
+    d->idle_timeout = s->idle_timeout;
     session_end(s);
     if (down->persistent && !h1_drain(&d->h1, deadline_in(rt_now(), DRAIN_TIME, WEIR_EBODYTIME)))
         return false;

@@ -9,15 +9,18 @@ struct downstream {
     struct h1_conn h1;
     struct service *service;
     struct addr client;
-    uint64_t requests; /* begun on this connection */
+    weir_dur idle_timeout; /* the service's, or what the last request set */
+    uint64_t requests;     /* begun on this connection */
 };
 
-/* Takes an accepted descriptor, and gives it to worker `id` as an idle connection whose first byte starts a request. 0, or
- * WEIR_ENOMEM (the descriptor is closed then). From any worker's stack; never blocks. */
+/* Takes an accepted descriptor, and gives it to worker `id` as an idle connection whose first byte
+ * starts a request. 0, or WEIR_ENOMEM (the descriptor is closed then). From any worker's stack;
+ * never blocks. */
 int downstream_accept(struct service *svc, int fd, const struct addr *client, unsigned id);
 
-/* Shutdown (`on`; a server that starts says false): from now on responses say `Connection: close`, and no connection becomes idle. downstream_close_idle closes those that are
- * (from a worker's stack); downstream_cancel_all cancels the requests that still run (after the grace). */
+/* Shutdown (`on`; a server that starts says false): from now on responses say `Connection: close`,
+ * and no connection becomes idle. downstream_close_idle closes those that are (from a worker's
+ * stack); downstream_cancel_all cancels the requests that still run (after the grace). */
 void downstream_drain(bool on);
 bool downstream_draining(void);
 void downstream_close_idle(void);

@@ -5,12 +5,16 @@ static int filter_request(struct weir_session *s)
 {
     int rc;
 
-    TRY(session_context(s));
     rc = fields_check_request(s);
     if (rc < 0)
         s->down->persistent = false; /* what else such a client may send is not trusted */
     TRY(rc);
-    return PHASE(s, request_filter, s); /* may answer by itself: WEIR_ANSWERED */
+    rc = PHASE(s, early_request_filter, s);
+    if (rc == 0)
+        rc = PHASE(s, request_filter, s); /* may answer by itself: WEIR_ANSWERED */
+    if (rc == 0)
+        rc = fields_check_length(s);
+    return rc;
 }
 
 static int try_upstream(struct weir_session *s)
@@ -19,6 +23,8 @@ static int try_upstream(struct weir_session *s)
 
     TRY(upstream_choose(s));
     rc = upstream_obtain(s); /* from the pool, or a new connection */
+    if (rc == 0)
+        rc = PHASE(s, connected_to_upstream, s, &s->peer, s->reused);
     if (rc == 0)
         rc = fields_for_upstream(s);
     if (rc == 0)
@@ -29,8 +35,10 @@ static int try_upstream(struct weir_session *s)
 /* The life of one request, from its head to its log line. */
 void exchange(struct weir_session *s, int rc)
 {
+    int ready = session_context(s);
+
     if (rc > 0)
-        rc = filter_request(s);
+        rc = ready < 0 ? ready : filter_request(s);
     if (rc == WEIR_OK) {
         do
             rc = try_upstream(s);
@@ -39,8 +47,10 @@ void exchange(struct weir_session *s, int rc)
     if (rc == WEIR_ECANCELED)
         rc = strand_cause(); /* the client went away, or the process ends */
     co_mask();               /* whatever ended it: the client is told and the log is written */
-    if (rc < 0)
-        answer_error(s, session_fail(s, rc, s->down->fault));
+    if (rc < 0) {
+        session_fail(s, rc, s->down->fault);
+        answer_error(s); /* after fail_to_proxy */
+    }
     if (s->service->proxy->logging != NULL) {
         co_label(s->service->proxy->name, "logging");
         s->service->proxy->logging(s, s->err);

@@ -1,7 +1,9 @@
-/* fields.c -- what a proxy has to do to the fields of messages that pass (RFC 9110 7.6), and the two phases that edit them. */
+/* fields.c -- what a proxy has to do to the fields of messages that pass (RFC 9110 7.6), and the
+ * phases that edit them. */
 #include "proxy/session.h"
 
-/* Expect: only 100-continue is defined (RFC 9110 10.1.1). HTTP/1.0 clients cannot mean it: it is ignored for them. */
+/* Expect: only 100-continue is defined (RFC 9110 10.1.1). HTTP/1.0 clients cannot mean it: it is
+ * ignored for them. */
 static int check_expect(struct weir_session *s)
 {
     if (!head_has_id(&s->req, FIELD_EXPECT))
@@ -27,9 +29,14 @@ int fields_check_request(struct weir_session *s)
     rc = head_check_connection(&s->req, &reason);
     if (rc < 0)
         return session_fail(s, rc, reason);
-    if (s->down->framing.mode == BODY_LENGTH && s->down->framing.length > s->service->max_body)
-        return WEIR_EBODYSIZE;
     return check_expect(s);
+}
+
+int fields_check_length(struct weir_session *s)
+{
+    const struct framing *f = &s->down->framing;
+
+    return f->mode == BODY_LENGTH && f->length > s->max_body ? WEIR_EBODYSIZE : 0;
 }
 
 static bool trusted(const struct weir_session *s)
@@ -53,7 +60,8 @@ static weir_str behind_others(struct weir_session *s, const struct weir_head *up
     return arena_printf(&s->arena, WEIR_FMT WEIR_FMT, WEIR_ARG(all), WEIR_ARG(client));
 }
 
-/* Who asked, and how: X-Forwarded-For, -Proto, -Host. A client's own Forwarded (RFC 7239) goes with those it may have forged. */
+/* Who asked, and how: X-Forwarded-For, -Proto, -Host. A client's own Forwarded (RFC 7239) goes with
+ * those it may have forged. */
 static void add_forwarding(struct weir_session *s, struct weir_head *up)
 {
     char buf[ADDR_TEXT];
@@ -98,20 +106,35 @@ static void add_via(struct weir_session *s, struct weir_head *h, unsigned minor)
 int fields_for_upstream(struct weir_session *s)
 {
     struct weir_head *up = &s->up_req;
+    int rc;
 
     TRY(head_copy_end_to_end(up, &s->req, &s->arena));
+    if (body_may_grow_down(s)) { /* its filter is to see whole bodies */
+        head_del_id(up, FIELD_RANGE);
+        weir_head_del(up, LIT("If-Range"));
+    }
     require_host(s, up);
     if (s->service->forwarding != WEIR_FORWARD_OFF)
         add_forwarding(s, up);
     add_via(s, up, s->req.minor);
     if (up->failed != 0)
         return session_fail(s, up->failed, NULL);
-    return PHASE(s, upstream_request_filter, s, up);
+    rc = PHASE(s, upstream_request_filter, s, up);
+    if (rc == 0)
+        body_adapt_request(s);
+    return rc;
 }
 
 int fields_for_client(struct weir_session *s)
 {
+    int rc = PHASE(s, upstream_response_filter, s, &s->up_res);
+
+    if (rc != 0)
+        return rc;
     TRY(head_copy_end_to_end(&s->res, &s->up_res, &s->arena));
     add_via(s, &s->res, s->up_res.minor);
-    return PHASE(s, response_filter, s, &s->res);
+    rc = PHASE(s, response_filter, s, &s->res);
+    if (rc == 0)
+        body_adapt_response(s);
+    return rc;
 }

@@ -1,8 +1,10 @@
 /* forward.c -- a request goes up and its response comes down, at the same time.
  *
- * The head leaves with what is there of the body. If more is to come, a helper coroutine sends it while this one waits for the response: a server
- * may answer before it has read everything. The helper belongs to the scope of this try. If reading from the client fails, the
- * scope is cancelled with that cause; if the upstream takes no more, the helper ends quietly, because an answer that explains it may be waiting. */
+ * The head leaves with what is there of the body. If more is to come, a helper coroutine sends it
+ * while this one waits for the response: a server may answer before it has read everything. The
+ * helper belongs to the scope of this try. If reading from the client fails, or a filter of the
+ * request body, the scope is cancelled with that cause; if the upstream takes no more, the helper
+ * ends quietly, because an answer that explains it may be waiting. */
 #include "proxy/downstream.h"
 #include "proxy/local.h"
 #include "proxy/session.h"
@@ -15,17 +17,18 @@ static bool broke_upstream(int rc)
     return rc == WEIR_EUPRESET || rc == WEIR_EUPTIME;
 }
 
-/* The next piece of the request body, counted against the bound. */
-static int read_request_body(struct weir_session *s, weir_str *piece, struct pace *pace)
+/* The next piece of the request body, counted against the bound, and what the filter makes of it. 0
+ * (without `pace` it may be that nothing was there), WEIR_ANSWERED, < 0. */
+static int take_request_body(struct weir_session *s, weir_str *piece, struct pace *pace)
 {
     int rc = http_read_body(s->down, piece, pace);
 
-    if (rc == HTTP_PIECE) {
-        s->received += piece->len;
-        if (s->received > s->service->max_body)
-            return WEIR_EBODYSIZE;
-    }
-    return rc;
+    if (rc < 0 || rc == HTTP_LATER)
+        return MIN(rc, 0);
+    s->received += piece->len;
+    if (s->received > s->max_body)
+        return WEIR_EBODYSIZE;
+    return body_filter_up(s, piece);
 }
 
 static int write_upstream(struct weir_session *s, const struct http_message *m, weir_str piece)
@@ -35,13 +38,14 @@ static int write_upstream(struct weir_session *s, const struct http_message *m, 
 
     if (s->down->body_done)
         up->send_trailers = s->down->trailers;
+    s->untouched = false;
     rc = http_write(up, m, piece, s->down->body_done, &s->up_write);
     s->upload_moved = rt_now();
     if (broke_upstream(rc)) {
         s->upload_broken = true;
         return 0;
     }
-    return rc;
+    return body_written(s, rc, s->request_unchanged);
 }
 
 /* The helper: what is left of the request body. */
@@ -53,9 +57,11 @@ static int upload(void *arg)
 
     co_label(s->service->proxy->name, "sending the request body");
     while (!s->down->body_done && !s->upload_broken) {
-        rc = read_request_body(s, &piece, &s->down_read);
-        if (rc < 0)
-            return rc == WEIR_ECANCELED ? rc : session_fail(s, rc, s->down->fault);
+        rc = take_request_body(s, &piece, &s->down_read);
+        if (rc == WEIR_ANSWERED)
+            scope_cancel(&s->scope, WEIR_ECANCELED); /* no response is waited for: see `forward` */
+        if (rc != 0)
+            return rc > 0 || rc == WEIR_ECANCELED ? rc : session_fail(s, rc, s->down->fault);
         TRY(write_upstream(s, NULL, piece));
     }
     return 0;
@@ -67,9 +73,11 @@ static int send_request(struct weir_session *s)
     weir_str piece;
     int rc;
 
-    rc = read_request_body(s, &piece, NULL);
-    if (rc < 0)
+    rc = take_request_body(s, &piece, NULL);
+    if (rc != 0)
         return rc;
+    if (body_may_grow_up(s))
+        m.framing = body_reframe(m.framing, s->down, piece);
     TRY(write_upstream(s, &m, piece));
     if (s->down->body_done || s->upload_broken)
         return 0;
@@ -95,7 +103,8 @@ static int tell_to_continue(struct weir_session *s)
     return http_write(s->down, &m, LIT(""), false, &s->down_write);
 }
 
-/* Until when the response head has to come: the time counts from the last byte that the upstream took. */
+/* Until when the response head has to come: the time counts from the last byte that the upstream
+ * took. */
 static struct deadline head_deadline(const struct weir_session *s, bool waits)
 {
     struct deadline until = deadline_in(s->upload_moved, s->peer.read_timeout, WEIR_EUPTIME);
@@ -127,13 +136,14 @@ static int await_head(struct weir_session *s)
     }
 }
 
-/* RFC 9110 15.2: relayed at once, but to HTTP/1.0 clients; 100 only to who asked for it and was not told yet. */
+/* RFC 9110 15.2: relayed at once, but to HTTP/1.0 clients; 100 only to who asked for it and was
+ * not told yet. */
 static int relay_interim(struct weir_session *s)
 {
     struct weir_head head;
     struct http_message m = { .head = &head };
 
-    if (s->req.minor == 0)
+    if (s->req.minor == 0 || s->down->head_sent)
         return 0;
     if (s->up_res.status == 100) {
         if (s->continued || !head_has_id(&s->req, FIELD_EXPECT))
@@ -158,46 +168,68 @@ static int receive_head(struct weir_session *s)
     return 0;
 }
 
-/* How the body of the response goes on to the client. */
-static struct http_message plan_response(struct weir_session *s)
+/* How the body of the response, of which `piece` is what there is, goes on to the client. */
+static struct http_message plan_response(struct weir_session *s, weir_str piece)
 {
+    const struct http_stream *up = &s->up->h1.http;
     struct http_message m = {
         .head = &s->res,
-        .framing = s->up->h1.http.framing,
+        .framing = up->framing,
+        .length_as = up->framing.stated,
         .date = http_date_now(),
     };
 
-    m.length_as = m.framing.stated;
+    if (body_may_grow_down(s)) {
+        m.framing = body_reframe(m.framing, up, piece);
+        m.length_as = (weir_str){ NULL, 0 };
+    }
     return m;
+}
+
+/* A piece of the response, the first with the head. */
+static int write_downstream(struct weir_session *s, weir_str piece, bool end)
+{
+    struct http_message m;
+
+    s->sent += piece.len;
+    if (s->told != NULL)
+        return http_write(s->down, NULL, piece, end, &s->down_write);
+    m = plan_response(s, piece);
+    s->status = s->res.status;
+    s->told = &s->res;
+    if (downstream_draining())
+        s->down->persistent = false;
+    return http_write(s->down, &m, piece, end, &s->down_write);
 }
 
 static int relay_body(struct weir_session *s)
 {
     struct http_stream *up = &s->up->h1.http, *down = s->down;
-    struct http_message m = plan_response(s), *head = &m;
+    struct pace *pace = NULL; /* first what is there: it leaves with the head */
     weir_str piece;
     int rc;
 
-    s->status = s->res.status;
-    if (downstream_draining())
-        down->persistent = false;
-    rc = http_read_body(up, &piece, NULL);
     do {
+        rc = http_read_body(up, &piece, pace);
         if (rc < 0)
             return rc;
+        if (rc != HTTP_LATER) {
+            rc = body_filter_down(s, &piece);
+            if (rc != 0)
+                return rc;
+        }
+        if (s->answered_here)
+            return task_join(&s->upload); /* the filter of the request has answered meanwhile */
         if (up->body_done)
             down->send_trailers = up->trailers;
-        s->sent += piece.len;
-        TRY(http_write(down, head, piece, up->body_done, &s->down_write));
-        head = NULL;
-        if (up->body_done)
-            return 0;
-        rc = http_read_body(up, &piece, &s->up_read);
-    } while (true);
+        TRY(body_written(s, write_downstream(s, piece, up->body_done), s->response_unchanged));
+        pace = &s->up_read;
+    } while (!up->body_done);
+    return 0;
 }
 
-/* What is still to be sent of the request when the response has ended is not waited for: scope_close ends the
- * helper, and downstream.c drains the client within a bound. */
+/* What is still to be sent of the request when the response has ended is not waited for:
+ * scope_close ends the helper, and downstream.c drains the client within a bound. */
 static int receive_response(struct weir_session *s)
 {
     int rc;
@@ -220,5 +252,6 @@ int forward(struct weir_session *s)
     rc = send_request(s);
     if (rc == 0)
         rc = receive_response(s);
-    return scope_close(&s->scope, rc);
+    rc = scope_close(&s->scope, rc);
+    return s->answered_here && rc == WEIR_ECANCELED ? WEIR_ANSWERED : rc;
 }

@@ -1,5 +1,5 @@
-/* local.c -- per-worker state of the proxy layer: no locks, because only its worker touches it and nothing
- * here blocks. */
+/* local.c -- per-worker state of the proxy layer: no locks, because only its worker touches it and
+ * nothing here blocks. */
 #include "proxy/local.h"
 
 #include <stdlib.h>
@@ -50,8 +50,8 @@ void local_stop(void)
     count = 0;
 }
 
-/* The finaliser of splitmix64 (Steele, Lea, Flood 2014) is a bijection of 64 bits: what goes in once comes
- * out once. */
+/* The finaliser of splitmix64 (Steele, Lea, Flood 2014) is a bijection of 64 bits: what goes in
+ * once comes out once. */
 static uint64_t mix(uint64_t x)
 {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;

@@ -1,4 +1,5 @@
-/* local.h -- what the proxy layer keeps for each worker: request numbers, the date, room for a log record. */
+/* local.h -- what the proxy layer keeps for each worker: request numbers, the date, room for a log
+ * record. */
 #ifndef PROXY_LOCAL_H
 #define PROXY_LOCAL_H
 
@@ -6,7 +7,8 @@
 
 #include "base/base.h"
 
-/* Makes it for all workers, once they run; 0 or WEIR_ENOMEM. local_stop frees it after they have ended. */
+/* Makes it for all workers, once they run; 0 or WEIR_ENOMEM. local_stop frees it after they have
+ * ended. */
 int local_start(void);
 void local_stop(void);
 

@@ -1,5 +1,5 @@
-/* service.h -- a service with all defaults filled in: what a connection and a request look at. Made by the server layer, constant
- * while it serves, but for the counters. */
+/* service.h -- a service with all defaults filled in: what a connection and a request look at.
+ * Made by the server layer, constant while it serves, but for the counters. */
 #ifndef PROXY_SERVICE_H
 #define PROXY_SERVICE_H
 
@@ -31,7 +31,8 @@ struct service {
     _Atomic uint64_t connections; /* open now */
     struct clients *clients;      /* connections by client address; NULL: not limited */
 
-    /* A connection has ended; called once for each downstream_accept that succeeded. Never blocks. */
+    /* A connection has ended; called once for each downstream_accept that succeeded. Never blocks.
+     */
     void (*closed)(struct service *svc, const struct addr *client);
     void *owner; /* of the server layer */
 };

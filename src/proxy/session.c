@@ -1,4 +1,5 @@
-/* session.c -- a session's memory, its first error, and the calls of <weir/session.h> that concern them. */
+/* session.c -- a session's memory, its first error, and the calls of <weir/session.h> that concern
+ * them. */
 #include "proxy/session.h"
 
 #include <stdarg.h>
@@ -50,6 +51,8 @@ struct weir_session *session_begin(struct service *svc, struct http_stream *down
     s->id = request_id_next();
     s->started = rt_now();
     s->limit = deadline_in(s->started, svc->request_timeout, WEIR_EREQUESTTIME);
+    s->max_body = svc->max_body;
+    s->idle_timeout = svc->idle_timeout;
     set_paces(s, svc);
     return s;
 }
@@ -82,19 +85,6 @@ int session_fail(struct weir_session *s, int err, const char *fault)
         s->fault = fault;
     }
     return s->err;
-}
-
-int phase_result(struct weir_session *s, int rc)
-{
-    int failed = s->req.failed != 0 ? s->req.failed : s->up_req.failed;
-
-    if (s->err != 0)
-        return s->err; /* weir_fail, or a sticky failure such as no memory */
-    if (failed != 0 || s->res.failed != 0)
-        return session_fail(s, failed != 0 ? failed : s->res.failed, NULL);
-    if (rc > 0 && !(rc == WEIR_ANSWERED && s->down->head_sent))
-        return session_fail(s, WEIR_EFILTER, "a phase returned an outcome that it does not have");
-    return rc;
 }
 
 void *weir_ctx(struct weir_session *s)
@@ -151,7 +141,7 @@ void weir_defer(struct weir_session *s, void (*fn)(void *), void *arg)
     struct deferred *d = weir_alloc(s, sizeof *d);
 
     if (d == NULL) {
-        fn(arg); /* nothing is lost: what was to be ended later is ended now, and the request fails */
+        fn(arg); /* nothing is lost: what was to be ended later is ended now; the request fails */
         return;
     }
     *d = (struct deferred){ .next = s->deferred, .fn = fn, .arg = arg };
@@ -168,12 +158,14 @@ int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
     weir_str text;
     va_list ap;
 
-    if (s->err != 0)
+    if (s->err != 0 && !s->judging)
         return s->err;
     va_start(ap, fmt);
     text = arena_vprintf(&s->arena, fmt, ap);
     va_end(ap);
     s->fail_status = status >= 400 && status <= 599 ? status : 500;
+    if (s->judging)
+        s->err = 0;
     return session_fail(s, WEIR_EFILTER, text.ptr);
 }
 

@@ -1,7 +1,7 @@
 /* session.h -- one request while it lives: the inside of `struct weir_session`.
  *
- * It lies in the top page of its coroutine's stack mapping, the first piece of its arena behind it, so that a plain
- * request allocates nothing. Only its strand touches it. */
+ * It lies in the top page of its coroutine's stack mapping, the first piece of its arena behind
+ * it, so that a plain request allocates nothing. Only its strand touches it. */
 #ifndef PROXY_SESSION_H
 #define PROXY_SESSION_H
 
@@ -14,6 +14,9 @@
 #include "runtime/co.h"
 
 struct deferred;
+
+/* So many backends are tried when connecting fails and the proxy has no fail_to_connect. */
+enum { CONNECT_BACKENDS = 3 };
 
 struct weir_session {
     struct arena arena;
@@ -30,11 +33,15 @@ struct weir_session {
     struct weir_head req; /* the client's */
     struct weir_head res; /* what was sent to it, or is about to be */
     int status;           /* of the final head sent to the client, 0: none */
+    const struct weir_head *told; /* that head; NULL: none */
 
     /* The first cause. */
     int err;
     int fail_status;   /* 0: the error table's */
     const char *fault; /* words beside the table's, or NULL */
+    bool judging;      /* a phase is asked about a failed try: weir_fail replaces the cause */
+    bool failing;      /* fail_to_proxy runs: it may answer in spite of the error */
+    bool answered_here; /* a phase has sent a response of its own */
 
     /* This try. */
     struct weir_peer peer;
@@ -43,9 +50,12 @@ struct weir_session {
     struct tried tried;
     const char *up_name; /* the last upstream's, for logs; NULL: none */
     unsigned tries;
+    unsigned connect_fails;
     int connect_err;    /* of an earlier try */
+    const struct addr *connect_failed[CONNECT_BACKENDS]; /* whom not to ask again by default */
     bool reused;        /* the connection came from the pool */
     bool fresh;         /* the next one must not: a pooled one was stale */
+    bool untouched;     /* nothing was sent on this connection yet */
     bool upload_broken; /* the upstream takes no more of the request body */
     bool continued;     /* the client has been told to go on with its body */
 
@@ -55,6 +65,9 @@ struct weir_session {
     bool uploading;       /* the task was started */
 
     struct pace down_read, down_write, up_read, up_write;
+    uint64_t max_body;
+    weir_dur idle_timeout;                     /* of the connection, after this request */
+    bool request_unchanged, response_unchanged; /* what filters promised of the bodies */
     uint64_t received, sent; /* body bytes from and to the client */
     int64_t answered;        /* when the upstream's response head came; 0: never */
 };
@@ -63,16 +76,18 @@ struct weir_session {
 struct weir_session *session_begin(struct service *svc, struct http_stream *down,
                                    const struct addr *client);
 
-/* Makes the context once there is a head. 0 or WEIR_ENOMEM. */
+/* Makes the context. 0 or WEIR_ENOMEM. */
 int session_context(struct weir_session *s);
 
 /* Runs what was deferred, drops what the session holds. */
 void session_end(struct weir_session *s);
 
-/* Notes the first cause; returns the error that stands. `fault`: further words, static or in the arena, or NULL. */
+/* Notes the first cause; returns the error that stands. `fault`: further words, static or in the
+ * arena, or NULL. */
 int session_fail(struct weir_session *s, int err, const char *fault);
 
-/* Runs a phase under its name for reports: 0, an error, or WEIR_ANSWERED if it has answered the client. */
+/* Runs a phase under its name for reports: 0, an error, or WEIR_ANSWERED if it has answered the
+ * client. */
 #define PHASE(s, phase, ...) \
     ((s)->service->proxy->phase == NULL \
          ? WEIR_OK \
@@ -80,25 +95,47 @@ int session_fail(struct weir_session *s, int err, const char *fault);
             phase_result((s), (s)->service->proxy->phase(__VA_ARGS__))))
 int phase_result(struct weir_session *s, int rc);
 
-/* exchange.c: the life of one request, from its head (`rc`: what reading it returned, 1 or an error) to its log line. */
+/* phases.c: the phases that are asked when something failed. The first two return the error that
+ * stands, or WEIR_RETRY: then the session is as before the try. `stale`: the default is to try once
+ * more, on a new connection to the same peer. */
+int phase_fail_to_connect(struct weir_session *s, int err, const char *fault);
+int phase_error_while_proxy(struct weir_session *s, int err, const char *fault, bool stale);
+void phase_fail_to_proxy(struct weir_session *s);
+bool phase_may_retry(const struct weir_session *s);
+
+/* body.c: pieces through the filters (0, WEIR_ANSWERED, < 0), and the heads and framing of bodies
+ * that a filter may change: may it; adapt the head after its phase; the framing of what the filter
+ * made of the first piece from `from`; what a write of a promised length returned. */
+int body_filter_up(struct weir_session *s, weir_str *piece);
+int body_filter_down(struct weir_session *s, weir_str *piece);
+bool body_may_grow_up(const struct weir_session *s);
+bool body_may_grow_down(const struct weir_session *s);
+void body_adapt_request(struct weir_session *s);
+void body_adapt_response(struct weir_session *s);
+struct framing body_reframe(struct framing was, const struct http_stream *from, weir_str piece);
+int body_written(struct weir_session *s, int rc, bool promised);
+
+/* exchange.c: the life of one request, from its head (`rc`: what reading it returned, 1 or an
+ * error) to its log line. */
 void exchange(struct weir_session *s, int rc);
 
 /* upstream.c */
 int upstream_choose(struct weir_session *s); /* peer and address for this try */
 int upstream_obtain(struct weir_session *s); /* s->up: from the pool, or a new connection; blocks */
-int upstream_leave(struct weir_session *s,
-                   int rc); /* pool or close; WEIR_RETRY if it may be tried again */
+/* Pool or close; WEIR_RETRY if it is to be tried again. */
+int upstream_leave(struct weir_session *s, int rc);
 
 /* forward.c: request up, response down, at the same time. */
 int forward(struct weir_session *s);
 
 /* fields.c */
 int fields_check_request(struct weir_session *s);
+int fields_check_length(struct weir_session *s); /* against the bound, once filters have set it */
 int fields_for_upstream(struct weir_session *s); /* s->up_req from s->req, filtered */
 int fields_for_client(struct weir_session *s);   /* s->res from s->up_res, filtered */
 
 /* answer.c */
-void answer_error(struct weir_session *s, int err);
+void answer_error(struct weir_session *s); /* s->err, to the client */
 int answer_send(struct weir_session *s, struct weir_head *res, weir_str body);
 
 /* record.c */

@@ -4,8 +4,6 @@
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 
-enum { CONNECT_TRIES = 3 };
-
 int weir_lb_pick(struct weir_lb *lb, struct weir_session *s, struct weir_peer *peer)
 {
     struct backend *b;
@@ -47,6 +45,14 @@ static weir_dur or_default(weir_dur given, weir_dur usual)
     return given != 0 ? given : usual;
 }
 
+static bool asked_in_vain(const struct weir_session *s, const struct addr *addr)
+{
+    for (unsigned i = 0; i < s->connect_fails; i++)
+        if (addr_eq(s->connect_failed[i], addr))
+            return true;
+    return false;
+}
+
 int upstream_choose(struct weir_session *s)
 {
     const struct service *svc = s->service;
@@ -63,6 +69,8 @@ int upstream_choose(struct weir_session *s)
         return rc;
     if (peer->internal.address == NULL)
         return session_fail(s, WEIR_EINVALID, "upstream_peer chose no address");
+    if (asked_in_vain(s, peer->internal.address))
+        return s->connect_err;
     s->up_name = peer->internal.name;
     peer->connect_timeout = or_default(peer->connect_timeout, svc->connect_timeout);
     peer->read_timeout = or_default(peer->read_timeout, svc->upstream_timeout);
@@ -116,6 +124,7 @@ int upstream_obtain(struct weir_session *s)
         s->up = pool_take(&key, !repeatable(s));
     s->reused = s->up != NULL;
     s->fresh = false;
+    s->untouched = true;
     if (!s->reused)
         TRY(open_new(s, &key, addr));
     s->up->h1.limits =
@@ -123,17 +132,12 @@ int upstream_obtain(struct weir_session *s)
     return 0;
 }
 
-static bool failed_to_connect(int rc)
+/* Without the phase: another backend, but not too many. */
+static int connect_elsewhere(struct weir_session *s, int rc)
 {
-    return rc == WEIR_EREFUSED || rc == WEIR_ECONNECT || rc == WEIR_ECONNTIME;
-}
-
-/* A pooled connection that ended before a byte of response may have been closed by the upstream just before our request
- * came: then one more try on a new connection is safe, if the request may be repeated. */
-static bool was_stale(const struct weir_session *s, int rc)
-{
-    return s->reused && !s->up->h1.heard && (rc == WEIR_EUPCLOSED || rc == WEIR_EUPRESET) &&
-           repeatable(s) && !s->down->head_sent;
+    s->connect_err = rc;
+    s->connect_failed[s->connect_fails++] = s->peer.internal.address;
+    return s->connect_fails < CONNECT_BACKENDS ? WEIR_RETRY : rc;
 }
 
 /* `tried` holds the backend. */
@@ -143,25 +147,43 @@ static void count_failure(const struct weir_session *s, int rc)
         backend_failed((struct backend *)s->peer.internal.backend);
 }
 
+static int not_connected(struct weir_session *s, int rc)
+{
+    count_failure(s, rc);
+    if (rc >= 0 || s->err != 0 || weir_error_source(rc) != WEIR_SRC_UPSTREAM)
+        return rc;
+    if (s->service->proxy->fail_to_connect == NULL)
+        return connect_elsewhere(s, rc);
+    s->connect_err = rc;
+    return phase_fail_to_connect(s, rc, NULL);
+}
+
+/* A pooled connection that ended before a byte of response may have been closed by the upstream
+ * just before our request came: then one more try on a new connection is safe, if the request may
+ * be repeated. */
+static bool was_stale(const struct weir_session *s, int rc)
+{
+    return s->reused && !s->untouched && !s->up->h1.heard && s->err == 0 &&
+           (rc == WEIR_EUPCLOSED || rc == WEIR_EUPRESET) && repeatable(s) && !s->down->head_sent;
+}
+
 int upstream_leave(struct weir_session *s, int rc)
 {
-    if (s->up == NULL) {
-        count_failure(s, rc);
-        if (!failed_to_connect(rc) || s->tries >= CONNECT_TRIES)
-            return rc;
-        s->connect_err = rc;
-        return WEIR_RETRY;
-    }
-    if (rc < 0 && s->err == 0 && was_stale(s, rc)) {
-        upstream_close(&s->up);
-        s->fresh = true;
-        return WEIR_RETRY;
-    }
+    struct h1_conn *h1;
+    bool stale;
+
+    if (s->up == NULL)
+        return not_connected(s, rc);
+    h1 = &s->up->h1;
+    if (rc == WEIR_ECANCELED)
+        rc = strand_cause();
     if (rc < 0) {
-        count_failure(s, rc);
-        session_fail(s, rc, s->up->h1.http.fault);
+        stale = was_stale(s, rc);
+        if (!stale) /* that may happen to the best of backends */
+            count_failure(s, rc);
+        rc = phase_error_while_proxy(s, rc, h1->http.fault, stale);
     }
-    if (rc >= 0 && h1_reusable(&s->up->h1) && s->peer.idle_timeout > 0)
+    if ((s->untouched || (rc >= 0 && h1_reusable(h1))) && s->peer.idle_timeout > 0)
         pool_give(&s->up);
     else
         upstream_close(&s->up);

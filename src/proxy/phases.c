@@ -1,0 +1,131 @@
+/* phases.c -- what the phases may return, and those that are asked when something failed.
+ *
+ * An ordinary phase fails the request with the first cause. The two phases that are asked about a
+ * failed try see that cause as the session's error, may replace it, or undo it: WEIR_RETRY. */
+#include "proxy/session.h"
+#include "runtime/runtime.h"
+
+#define FAIL_TIME (1 * WEIR_SEC)
+
+enum { TRIES_MAX = 16 };
+
+/* The sticky failure of a head that a phase may have edited. */
+static int failed_head(const struct weir_session *s)
+{
+    const struct weir_head *heads[] = { &s->req, &s->up_req, &s->up_res, &s->res };
+
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+        if (heads[i]->failed != 0)
+            return heads[i]->failed;
+    return 0;
+}
+
+static bool is_error(int rc)
+{
+    return rc < 0 && !weir_eq(weir_error_why(rc), "none");
+}
+
+int phase_result(struct weir_session *s, int rc)
+{
+    if (s->err != 0)
+        return s->err; /* weir_fail, or a sticky failure such as no memory */
+    if (failed_head(s) != 0)
+        return session_fail(s, failed_head(s), NULL);
+    if (rc > 0 && !(rc == WEIR_ANSWERED && s->answered_here))
+        return session_fail(s, WEIR_EFILTER, "a phase returned an outcome that it does not have");
+    if (rc < 0 && !is_error(rc))
+        return session_fail(s, WEIR_EFILTER, "a phase returned a number that is no error");
+    return rc;
+}
+
+/* Back to where no try has failed. */
+static void forget_try(struct weir_session *s)
+{
+    s->err = s->fail_status = 0;
+    s->fault = NULL;
+    s->answered = 0;
+    s->up_req.failed = s->up_res.failed = s->res.failed = 0;
+}
+
+/* What a phase said about `err`: the error that stands, or WEIR_RETRY. */
+static int verdict(struct weir_session *s, int err, int said)
+{
+    s->judging = false;
+    if (said == WEIR_RETRY)
+        return WEIR_RETRY;
+    if (s->err == WEIR_EFILTER && err != WEIR_EFILTER)
+        return s->err; /* weir_fail has the last word */
+    if (is_error(said) && said != err) {
+        s->err = 0;
+        s->fault = NULL;
+        return session_fail(s, said, NULL);
+    }
+    return err;
+}
+
+bool phase_may_retry(const struct weir_session *s)
+{
+    return s->tries < TRIES_MAX && !s->down->head_sent && s->received == 0 && s->req.failed == 0;
+}
+
+int phase_fail_to_connect(struct weir_session *s, int err, const char *fault)
+{
+    const struct weir_proxy *proxy = s->service->proxy;
+    int rc;
+
+    session_fail(s, err, fault);
+    s->judging = true;
+    co_label(proxy->name, "fail_to_connect");
+    rc = verdict(s, err, proxy->fail_to_connect(s, &s->peer, err));
+    if (rc != WEIR_RETRY || !phase_may_retry(s) || co_check() < 0)
+        return s->err;
+    forget_try(s);
+    return WEIR_RETRY;
+}
+
+/* May a phase's word alone repeat what failed like this? */
+static bool repeatable_by_word(const struct weir_session *s, int err)
+{
+    return weir_error_source(err) != WEIR_SRC_DOWNSTREAM && err != WEIR_EREQUESTTIME &&
+           phase_may_retry(s) && co_check() == 0;
+}
+
+int phase_error_while_proxy(struct weir_session *s, int err, const char *fault, bool stale)
+{
+    const struct weir_proxy *proxy = s->service->proxy;
+    int rc = err;
+
+    err = session_fail(s, err, fault);
+    if (proxy->error_while_proxy != NULL) {
+        s->judging = true;
+        co_label(proxy->name, "error_while_proxy");
+        rc = verdict(s, err, proxy->error_while_proxy(s, &s->peer, err, s->reused));
+        if (rc == WEIR_RETRY && repeatable_by_word(s, err)) {
+            forget_try(s);
+            return WEIR_RETRY;
+        }
+        stale = stale && (rc == err || rc == WEIR_RETRY);
+    }
+    if (stale) {
+        forget_try(s);
+        s->fresh = true;
+        return WEIR_RETRY;
+    }
+    return s->err;
+}
+
+/* The request is over: what the phase and the page behind it may wait is bounded here. */
+void phase_fail_to_proxy(struct weir_session *s)
+{
+    const struct weir_proxy *proxy = s->service->proxy;
+
+    s->limit = deadline_in(rt_now(), FAIL_TIME, WEIR_EREQUESTTIME);
+    s->down_write.limit = deadline_in(rt_now(), FAIL_TIME, WEIR_ESENDTIME);
+    if (proxy->fail_to_proxy == NULL || (s->ctx == NULL && proxy->ctx_size > 0))
+        return;
+    s->failing = true;
+    co_label(proxy->name, "fail_to_proxy");
+    proxy->fail_to_proxy(s, s->err);
+    s->failing = false;
+    s->res.failed = 0;
+}
