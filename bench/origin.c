@@ -24,15 +24,21 @@ static const char usage[] =
     "  --body SIZE         of a response (1KiB); a path /b/N asks for N bytes\n"
     "  --fields N          more response fields\n"
     "  --delay SPAN        between a request and its answer\n"
+    "  --delay-path PATH   only where the path begins so\n"
     "  --idle-close SPAN   close connections that are idle for so long\n"
     "  --cert, --key FILE  speak TLS with this certificate and its key\n"
     "Counters as JSON on stdout: at SIGUSR1, and at the end (SIGTERM).";
 
 static const struct option long_options[] = {
-    { "body", required_argument, NULL, 'b' },  { "fields", required_argument, NULL, 'f' },
-    { "delay", required_argument, NULL, 'd' }, { "idle-close", required_argument, NULL, 'i' },
-    { "cert", required_argument, NULL, 'c' },  { "key", required_argument, NULL, 'k' },
-    { "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
+    { "body", required_argument, NULL, 'b' },
+    { "fields", required_argument, NULL, 'f' },
+    { "delay", required_argument, NULL, 'd' },
+    { "idle-close", required_argument, NULL, 'i' },
+    { "delay-path", required_argument, NULL, 'p' },
+    { "cert", required_argument, NULL, 'c' },
+    { "key", required_argument, NULL, 'k' },
+    { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 },
 };
 
 static void parse_options(int argc, char **argv, struct serve_config *config)
@@ -51,6 +57,9 @@ static void parse_options(int argc, char **argv, struct serve_config *config)
             break;
         case 'd':
             good = parse_span(optarg, &config->delay);
+            break;
+        case 'p':
+            config->delayed = optarg;
             break;
         case 'i':
             good = parse_span(optarg, &config->idle_close);

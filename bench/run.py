@@ -2,7 +2,10 @@
 """bench/run.py -- measures weir against its peers on this machine. README.md tells the method."""
 
 import argparse
+import datetime
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -10,20 +13,23 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lib import BenchError                                                      # noqa: E402
-from lib.cases import CASES                                                     # noqa: E402
+from lib.calls import count_calls                                               # noqa: E402
+from lib.cases import CASES, PROGRAMS                                           # noqa: E402
 from lib.figures import LEAST_ROUNDS                                            # noqa: E402
-from lib.measure import KINDS, Bench, count_calls                               # noqa: E402
+from lib.kinds import KINDS                                                     # noqa: E402
+from lib.measure import Bench                                                   # noqa: E402
 from lib.processes import check_cores, raise_file_limit                         # noqa: E402
 from lib.proxies import PROXIES                                                 # noqa: E402
-from lib.report import COLUMNS, keep, show, summarise                           # noqa: E402
+from lib.report import about_program, keep, show, summarise                     # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CASE_SECONDS = 290      # a case ends below 5 minutes, whatever was asked
 
 
 def list_cases():
-    return "\n".join(f"  {c.name:<11} {c.about}" for c in CASES.values()) + \
-        "\n  all         each of them; the results are appended to bench/results.jsonl"
+    about = {**{c.name: c.about for c in CASES.values()}, **PROGRAMS,
+             "all": "each of them; the results are appended to bench/results/DATE.json"}
+    return "\n".join(f"  {name:<11} {text}" for name, text in about.items())
 
 
 def pair_of_cores(text):
@@ -36,20 +42,21 @@ def parse(argv):
         prog="./dev bench", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measures weir against its peers.", epilog="cases:\n" + list_cases())
     parser.add_argument("case", nargs="?", default="help", metavar="CASE",
-                        choices=[*CASES, "all", "help"], help="a case, all, or help")
-    parser.add_argument("--rounds", type=int, default=11, help="interleaved rounds (11; a verdict "
+                        choices=[*CASES, *PROGRAMS, "all", "help"], help="a case, all, or help")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds (9 to 11, by case; a verdict "
                         f"needs {LEAST_ROUNDS})")
-    parser.add_argument("--seconds", type=float, default=2.0, help="counted time of a proxy in a "
-                        "round (2)")
+    parser.add_argument("--seconds", type=float, help="counted time of a proxy in a round (1 to 5, "
+                        "by case)")
     parser.add_argument("--warmup", type=float, default=0.4, help="before it (0.4)")
-    parser.add_argument("--only", metavar="NAMES", help="of " + ",".join(PROXIES))
+    parser.add_argument("--only", metavar="NAMES", help="of " + ",".join(PROXIES) + "; the first "
+                        "part of a name stands for all that begin so")
     parser.add_argument("--no-calls", action="store_true", help="do not count system calls")
     parser.add_argument("--cores", type=pair_of_cores, default=(0, 1), metavar="P,L",
                         help="for the proxy, for load and origin (0,1)")
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), metavar="DIR",
                         help="the build to measure (build/release)")
-    parser.add_argument("--result", "--json", metavar="FILE", help="append the results to FILE, a "
-                        "line of JSON for each load")
+    parser.add_argument("--result", "--json", metavar="FILE", help="append the results to FILE, "
+                        "a JSON array with an object for each load")
     options = parser.parse_args(argv)
     if options.case == "help":
         parser.print_help()
@@ -59,10 +66,11 @@ def parse(argv):
         for name in options.only:
             if name not in PROXIES:
                 parser.error(f"--only: {name} is none of {', '.join(PROXIES)}")
-    if options.rounds < 1 or not 0.1 <= options.seconds <= 60:
+    if (options.rounds or 1) < 1 or not 0.1 <= (options.seconds or 1) <= 60:
         parser.error("at least 1 round, of 0.1 to 60 seconds")
     if options.case == "all" and not options.result:
-        options.result = os.path.join(ROOT, "bench/results.jsonl")
+        today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+        options.result = os.path.join(ROOT, "bench/results", today + ".json")
     return options
 
 
@@ -84,14 +92,16 @@ def run_rounds(bench, kind, names, options, end, failed):
             if name in failed:
                 continue
             try:
-                figures[name] = KINDS[kind](bench, name)
+                figures[name] = KINDS[kind].measure(bench, name)
             except BenchError as e:
                 failed[name] = str(e)
         rounds.append(figures)
         longest = max(longest, time.monotonic() - start)
-        compared = COLUMNS[kind][0][1]
+        compared = KINDS[kind].columns[0].metric
         print(f"  round {i + 1}: " + "  ".join(f"{n} {figures[n][compared]:.2f}" for n in names
                                                if n in figures), file=sys.stderr)
+    bench.join()
+    failed.update(bench.failed)
     # A proxy that failed once has no figure at all.
     return [{n: f for n, f in r.items() if n not in failed} for r in rounds]
 
@@ -108,9 +118,18 @@ def run_calls(bench, names, failed):
     return calls
 
 
+def chosen(case, only):
+    """The case's proxies that were asked for; others as well, if they were asked for by name."""
+    if not only:
+        return list(case.proxies)
+    named = [[n for n in case.proxies if n == asked or n.startswith(asked + "-")] or [asked]
+             for asked in only]
+    return list(dict.fromkeys(n for names in named for n in names))
+
+
 def run_part(case, part, options, files, end):
     """Measures and shows one kind of load. True if every proxy has figures."""
-    names = [n for n in (options.only or case.proxies)]
+    names = chosen(case, options.only)
     failed, versions = {}, {}
     for name in names:
         try:
@@ -120,10 +139,12 @@ def run_part(case, part, options, files, end):
     print(f"{case.name}: {part.title}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as directory, \
             Bench(part, options, directory, files) as bench:
-        calls = {} if options.no_calls else run_calls(bench, names, failed)
+        counted = case.kind == "cpu" and case.calls and not options.no_calls
+        calls = run_calls(bench, names, failed) if counted else {}
         rounds = run_rounds(bench, case.kind, names, options, end, failed)
     summary = summarise(case, part, names, options, versions, ROOT,
-                        {"rounds": rounds, "calls": calls, "failed": failed})
+                        {"rounds": rounds, "calls": calls, "failed": failed,
+                         "notes": list(bench.notes)})
     show(summary)
     if options.result:
         keep(options.result, summary)
@@ -132,11 +153,44 @@ def run_part(case, part, options, files, end):
 
 def run_case(case, options, files):
     """Its parts share the case's time."""
-    good, start = True, time.monotonic()
+    good, end = True, time.monotonic() + CASE_SECONDS
+    options = argparse.Namespace(**vars(options))
+    options.rounds = options.rounds or case.rounds
+    options.seconds = options.seconds or case.seconds
     for i, part in enumerate(case.parts):
-        end = start + CASE_SECONDS * (i + 1) / len(case.parts)
-        good = run_part(case, part, options, files, end) and good
+        share = (end - time.monotonic()) / (len(case.parts) - i)
+        good = run_part(case, part, options, files, time.monotonic() + share) and good
     return good
+
+
+def run_program(name, options):
+    """A program of ours that measures by itself, on the proxy's core; its words are the result."""
+    path = os.path.join(options.build, "bench", name)
+    if not os.access(path, os.X_OK):
+        print(f"{name}: no figure: {path} is not there: build it: ./dev build")
+        return False
+    core = options.cores[0]
+    try:
+        run = subprocess.run([path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                             timeout=CASE_SECONDS,
+                             preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+    except subprocess.TimeoutExpired:
+        print(f"{name}: no figure: it did not end within {CASE_SECONDS} s")
+        return False
+    print(run.stdout, end="")
+    if options.result and run.returncode == 0:
+        keep(options.result, about_program(name, run.stdout, ROOT))
+    return run.returncode == 0
+
+
+def why_no_pingora():
+    """Pingora comes from no package of Debian: it would have to be built by a cargo that is newer
+    than Debian's."""
+    cargo = shutil.which("cargo")
+    if not cargo:
+        return "no cargo"
+    run = subprocess.run([cargo, "--version"], capture_output=True, text=True, timeout=30)
+    return f"{run.stdout.strip() or 'cargo'} is here, and a crate in bench/ is not"
 
 
 def main(argv):
@@ -145,8 +199,13 @@ def main(argv):
     good = True
     try:
         check_cores(options.cores)
-        for case in CASES.values() if options.case == "all" else [CASES[options.case]]:
-            good = run_case(case, options, files) and good
+        os.sched_setaffinity(0, {options.cores[1]})     # what we do is no work for the proxy's core
+        for name in [*CASES, *PROGRAMS] if options.case == "all" else [options.case]:
+            if name in PROGRAMS:
+                good = run_program(name, options) and good
+            else:
+                good = run_case(CASES[name], options, files) and good
+        print(f"SKIP pingora: {why_no_pingora()}")
     except BenchError as e:
         print(f"bench: {e}", file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096 };
+enum { BACKLOG = 4096, DISTANT_SEGMENT = 1400 };
 
 static const char *parse_unix(const char *path, struct address *out)
 {
@@ -127,8 +127,10 @@ int sock_connect_small(const struct address *address, int receive_buffer)
     if (fd < 0)
         return -errno;
     set_nodelay(fd);
-    if (receive_buffer)
+    if (receive_buffer) {
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+        setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &(int){ DISTANT_SEGMENT }, sizeof(int));
+    }
     if (connect(fd, (const struct sockaddr *)&address->sa, address->len) < 0 &&
         errno != EINPROGRESS) {
         int rc = -errno;

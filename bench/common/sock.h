@@ -27,7 +27,8 @@ void sock_name(int fd, char text[static ADDRESS_TEXT]);
 /* Starts to connect; the socket, or -errno. TCP_NODELAY is set. The caller closes it. */
 int sock_connect(const struct address *address);
 
-/* The same with a receive buffer of about so many bytes, for a reader who takes little. */
+/* The same for a reader who takes little: with a receive buffer of about so many bytes, and the
+ * small segments of a distant peer, for which the other side reserves less memory. */
 int sock_connect_small(const struct address *address, int receive_buffer);
 
 /* How an attempt to connect ended: 0 or -errno. To be asked once the socket is writable. */

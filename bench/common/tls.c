@@ -2,7 +2,6 @@
 #include "common/tls.h"
 
 #include "common/tool.h"
-#include "common/wire.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -48,7 +47,7 @@ static SSL_CTX *make(const SSL_METHOD *method)
     return ctx;
 }
 
-SSL_CTX *tls_client(enum tls_version version, bool resume)
+SSL_CTX *tls_client(enum tls_version version)
 {
     SSL_CTX *ctx = make(TLS_client_method());
 
@@ -59,9 +58,9 @@ SSL_CTX *tls_client(enum tls_version version, bool resume)
     if (version == TLS_1_3)
         must(SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION), "TLS 1.3");
     SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-    SSL_CTX_set_session_cache_mode(ctx, resume ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
-                                               : SSL_SESS_CACHE_OFF);
-    SSL_CTX_sess_set_new_cb(ctx, wire_keep_session);
+    /* Off: whoever wants to resume keeps the session itself. OpenSSL's cache would drop one of TLS
+     * 1.3 after a single use, and not every server hands out a new one then. */
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     return ctx;
 }
 

@@ -5,16 +5,12 @@
 #ifndef BENCH_TLS_H
 #define BENCH_TLS_H
 
-#include <stdbool.h>
-
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
 enum tls_version { TLS_ANY, TLS_1_2, TLS_1_3 };
 
-/* What a client asks for. `resume`: connections keep the session that they were given, and show it
- * when they are opened again; otherwise each handshake is a full one. Ends the program if OpenSSL
- * refuses. Lives until the program ends. */
-struct ssl_ctx_st *tls_client(enum tls_version version, bool resume);
+/* What a client asks for. Ends the program if OpenSSL refuses. Lives until the program ends. */
+struct ssl_ctx_st *tls_client(enum tls_version version);
 
 /* A server with a certificate and its key (PEM files). Ends the program if they cannot be used. */
 struct ssl_ctx_st *tls_server(const char *cert, const char *key);

@@ -19,7 +19,6 @@ static void use_tls(struct wire *w, SSL_CTX *tls, bool server)
     w->ssl = SSL_new(tls);
     if (!w->ssl || !SSL_set_fd(w->ssl, w->fd))
         die(EXIT_FAILURE, "TLS: %s", tls_error());
-    SSL_set_app_data(w->ssl, w);
     if (server) {
         SSL_set_accept_state(w->ssl);
         return;
@@ -141,8 +140,23 @@ const char *wire_error(int error)
     return error == EPROTO && tls_said[0] ? tls_said : strerror(error);
 }
 
+/* The last ticket that came, or the session that was taken up. */
+static void keep_session(struct wire *w)
+{
+    SSL_SESSION *session = SSL_get1_session(w->ssl);
+
+    if (!session || !SSL_SESSION_is_resumable(session)) {
+        SSL_SESSION_free(session);
+        return;
+    }
+    wire_forget(w);
+    w->session = session;
+}
+
 void wire_close(struct wire *w)
 {
+    if (w->ssl && w->resume)
+        keep_session(w);
     if (w->ssl) {
         /* Not a word to the peer; without this OpenSSL would take the session for spoilt. */
         SSL_set_shutdown(w->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
@@ -158,13 +172,4 @@ void wire_forget(struct wire *w)
 {
     SSL_SESSION_free(w->session);
     w->session = NULL;
-}
-
-int wire_keep_session(SSL *ssl, SSL_SESSION *session)
-{
-    struct wire *w = SSL_get_app_data(ssl);
-
-    wire_forget(w);
-    w->session = session;
-    return 1; /* the reference is ours now */
 }

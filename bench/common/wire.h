@@ -19,7 +19,8 @@ struct ssl_session_st; /* SSL_SESSION */
 struct wire {
     int fd;                         /* for epoll; -1 = not open */
     struct ssl_st *ssl;             /* NULL = plain */
-    struct ssl_session_st *session; /* shown when it is opened again; survives wire_close() */
+    bool resume;                    /* keep the session at wire_close(), show it at wire_open() */
+    struct ssl_session_st *session; /* what was kept */
 };
 
 /* Starts to connect, with TLS if `tls` is given. 0 or -errno. */
@@ -60,8 +61,5 @@ void wire_close(struct wire *w);
 
 /* Frees the session. */
 void wire_forget(struct wire *w);
-
-/* For tls.c: OpenSSL hands over a session of a wire. */
-int wire_keep_session(struct ssl_st *ssl, struct ssl_session_st *session);
 
 #endif

@@ -8,28 +8,35 @@ origin and the run time of the proxy belong to exactly the same requests.
 import contextlib
 import json
 import os
-import re
 import signal
-import subprocess
+import threading
+import time
 
 from lib import BenchError
+from lib.certs import make_certificate
 from lib.processes import TICKS, Process, core_ticks
-from lib.proxies import PROXIES, Setup, has_strace
+from lib.proxies import PROXIES, Setup
 
 PATIENCE = 30           # seconds beyond what a phase should take
-COUNTED_REQUESTS = 4000  # under strace
 
 
 class Bench:
-    """What stays the same over the rounds of one part: the origin, and the directory."""
+    """What stays the same over the rounds of one part: the origin, the certificate, the directory.
+    Leaving it waits for what was put off by later()."""
 
     def __init__(self, part, options, directory, files):
         self.part, self.options, self.dir, self.files = part, options, directory, files
         self.proxy_core, self.load_core = options.cores
         self.origin = None
+        self.certificate = make_certificate(directory) if part.tls or part.origin_tls else None
+        self.threads = []
+        self.failed = {}        # by proxy: what later() could not do
+        self.notes = {}         # whatever a reader of the figures has to know, once
 
     def __enter__(self):
-        self.origin = self.tool("origin", [*self.part.origin, "127.0.0.1:0"])
+        tls = ["--cert", self.certificate.cert, "--key", self.certificate.key] \
+            if self.part.origin_tls else []
+        self.origin = self.tool("origin", [*tls, *self.part.origin, "127.0.0.1:0"])
         try:
             self.origin_address = self.origin.wait_ready_line()
         except BaseException:
@@ -38,16 +45,43 @@ class Bench:
         return self
 
     def __exit__(self, *_):
+        self.join()
         self.origin.stop()
+
+    def note(self, text):
+        self.notes[text] = True
+
+    def join(self):
+        for thread in self.threads:
+            thread.join()
+        self.threads.clear()
+
+    def later(self, name, seconds, work):
+        """Does `work` in so many seconds, while other proxies are measured: for what only takes
+        time and no processor."""
+        due = time.monotonic() + seconds
+
+        def run():
+            time.sleep(max(0, due - time.monotonic()))
+            try:
+                work()
+            except BenchError as e:
+                self.failed[name] = str(e)
+        self.threads.append(threading.Thread(target=run, daemon=True))
+        self.threads[-1].start()
 
     def tool(self, name, argv):
         path = os.path.join(self.options.build, "bench", name)
-        return Process(name, [path, *argv], self.load_core, os.path.join(self.dir, f"{name}.log"))
+        return Process(name, [path, *argv], {self.load_core},
+                       os.path.join(self.dir, f"{name}.log"))
 
     @contextlib.contextmanager
-    def proxy(self, name):
-        setup = Setup(self.options.build, self.dir, self.proxy_core, self.origin_address,
-                      self.files, self.part.extra)
+    def proxy(self, name, connections=0):
+        """Running; able to hold so many connections, if that is more than usual."""
+        part = self.part
+        setup = Setup(self.options.build, self.dir, self.options.cores, self.origin_address,
+                      self.files, part.extra, self.certificate if part.tls else None, part.h2,
+                      part.origin_tls, part.origin_h2, part.pool, connections)
         process, address = PROXIES[name].launch(setup)
         with process:
             yield process, address
@@ -59,13 +93,39 @@ class Bench:
         return json.loads(self.origin.line(PATIENCE, "counters"))
 
     @contextlib.contextmanager
-    def warm_load(self, address, bounds):
+    def warm_load(self, address, more):
         """A load that has warmed up and waits at its gate."""
         warmup = f"{int(self.options.warmup * 1000)}ms"
-        argv = [*self.part.load, "--gate", "--warmup", warmup, *bounds, address]
+        argv = [*self.part.load, "--gate", "--warmup", warmup, *more, address]
         with self.tool("load", argv) as load:
             load.line(self.options.warmup + PATIENCE, "end of the warm-up")
             yield load
+
+
+def check_tls(load, result):
+    """Every proxy is to have done the work that the case is about."""
+    if "--tls" not in load:
+        return
+    version = load[load.index("--tls-version") + 1] if "--tls-version" in load else ""
+    if not result["tls"].startswith("TLSv" + version) and result["tls"]:
+        raise BenchError(f"the case wants TLS {version}, agreed was {result['tls']}")
+    wanted = result["opened"] if "--resume" in load else 0
+    if result["resumed"] != wanted:
+        raise BenchError("of %d handshakes %d were resumed, not %d" % (
+            result["opened"], result["resumed"], wanted))
+
+
+def check_kept(result, load):
+    """Connections that are closed and opened again would be another case's work."""
+    if result["opened"] and "--close" not in load:
+        raise BenchError("%d connections had to be opened again, %d were closed by the proxy" % (
+            result["opened"], result["closed_by_peer"]))
+
+
+def check_load(result, proxy):
+    if result["failures"]:
+        raise BenchError("%d failed requests %s, the first: %s; the proxy said: %s" % (
+            result["failures"], result["failure_kinds"], result["first_failure"], proxy.said()))
 
 
 def go(bench, load, proxy, seconds):
@@ -76,22 +136,21 @@ def go(bench, load, proxy, seconds):
     proxy.check_alive()
     after = bench.counters()
     origin = {key: after[key] - before[key] for key in after}
-    if result["failures"]:
-        raise BenchError("%d failed requests %s, the first: %s; the proxy said: %s" % (
-            result["failures"], result["failure_kinds"], result["first_failure"], proxy.said()))
+    check_load(result, proxy)
     if origin["refused"]:
         raise BenchError(f"the origin refused {origin['refused']} requests: {bench.origin.said()}")
     if origin["requests"] != result["requests"] or not result["requests"]:
         raise BenchError("the load counts %d requests, the origin %d" % (
             result["requests"], origin["requests"]))
+    check_tls(bench.part.load, result)
+    check_kept(result, bench.part.load)
     return result, origin
 
 
-def measure_cpu(bench, name):
-    """One proxy in one round: CPU per request, rate, latencies."""
+def cpu_of(bench, proxy, address, more=()):
+    """A load against a running proxy: CPU per request, rate, latencies."""
     seconds = bench.options.seconds
-    with bench.proxy(name) as (proxy, address), \
-            bench.warm_load(address, ["-t", f"{int(seconds * 1000)}ms"]) as load:
+    with bench.warm_load(address, [*more, "-t", f"{int(seconds * 1000)}ms"]) as load:
         core_before, cpu_before = core_ticks(bench.proxy_core), proxy.cpu()
         result, origin = go(bench, load, proxy, seconds)
         cpu_after, core_after = proxy.cpu(), core_ticks(bench.proxy_core)
@@ -107,57 +166,44 @@ def measure_cpu(bench, name):
         "cpu_us": cpu_us, "user_us": user_us, "system_us": cpu_us - user_us,
         "requests": n, "rate": result["rate"],
         **{key: result["classes"][0][key] for key in ("p50_us", "p90_us", "p99_us", "p999_us")},
-        "classes": result["classes"],
+        "classes": result["classes"], "tls": result["tls"],
         "upstream_opened": origin["accepted"],
         "foreign": max(0.0, core["busy"] - busy_ticks) / wall_ticks,
         "steal": core["steal"] / wall_ticks,
     }
 
 
-KINDS = {"cpu": measure_cpu}
+def measure_cpu(bench, name):
+    with bench.proxy(name) as (proxy, address):
+        return cpu_of(bench, proxy, address)
 
 
-def attach_strace(proxy, core, path):
-    """strace -c on all of a proxy's processes; returns once it holds them."""
-    pids = proxy.pids()
-    argv = ["/usr/bin/strace", "-f", "-c", "-o", path]
-    for pid in pids:
-        argv += ["-p", str(pid)]
-    strace = Process("strace", argv, core, path + ".log")
-
-    def attached():
-        with open(strace.log) as f:
-            return len(re.findall(r"attached", f.read())) >= len(pids)
-    try:
-        strace.wait_until(attached, "did not attach")
-    except BaseException:
-        strace.stop()
-        raise
-    return strace
+def measure_reuse(bench, name):
+    """How many upstream connections 100,000 requests open. With several workers the load's core is
+    theirs, too: what others take of the proxy's core cannot be told."""
+    figures = measure_cpu(bench, name)
+    figures["opened"] = figures["upstream_opened"] / figures["requests"] * 100000
+    figures["reuse"] = 1 - figures["upstream_opened"] / figures["requests"]
+    return {**figures, "foreign": 0}
 
 
-def read_summary(path, requests):
-    """strace's table: name -> calls per request."""
-    calls = {}
-    with open(path) as f:
-        for line in f:
-            words = line.split()
-            if len(words) in (5, 6) and words[3].isdigit() and words[-1] != "total":
-                calls[words[-1]] = int(words[3]) / requests
-    return calls
+def measure_uneven(bench, name):
+    """Latency of the light requests beside the heavy ones."""
+    figures = measure_cpu(bench, name)
+    light, heavy = figures["classes"]
+    return {**figures, "light_p50_us": light["p50_us"], "light_p99_us": light["p99_us"],
+            "heavy_p99_us": heavy["p99_us"], "foreign": 0}
 
 
-def count_calls(bench, name):
-    """System calls per request, by name, over a short phase under strace. It slows the proxy down,
-    so this phase yields nothing else."""
-    if not has_strace():
-        raise BenchError("strace is not installed: apt-get install --no-install-recommends strace")
-    path = os.path.join(bench.dir, "strace.txt")
-    with bench.proxy(name) as (proxy, address), \
-            bench.warm_load(address, ["-n", str(COUNTED_REQUESTS)]) as load:
-        with attach_strace(proxy, bench.load_core, path) as strace:
-            _, origin = go(bench, load, proxy, 60)
-            strace.popen.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                strace.popen.wait(PATIENCE)
-    return read_summary(path, origin["requests"])
+def measure_open(bench, name):
+    """The same work on few connections and on many, one after the other in one process. The floor
+    needs two descriptors for each: where the limit does not allow that, all get fewer."""
+    many = min(bench.part.connections, (bench.files - 1000) // 2)
+    if many < bench.part.connections:
+        bench.note(f"only {many} connections: the limit of descriptors is {bench.files}")
+    with bench.proxy(name, many) as (proxy, address):
+        few = cpu_of(bench, proxy, address, ["-c", "64"])
+        all_ = cpu_of(bench, proxy, address, ["-c", str(many), "--busy", "64"])
+    return {**all_, "few_cpu_us": few["cpu_us"], "growth": all_["cpu_us"] / few["cpu_us"],
+            "open": many, "foreign": max(few["foreign"], all_["foreign"]),
+            "steal": max(few["steal"], all_["steal"])}

@@ -18,13 +18,19 @@ from lib import BenchError
 
 TICKS = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 10
+FILES = 1 << 16
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None)
 
 
 def raise_file_limit():
-    """What we start inherits it: 10,000 connections need it, and peers complain without."""
+    """What we start inherits it: 10,000 connections need two descriptors each in a proxy, and peers
+    complain without. Where we may not raise the hard limit we live with it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard < FILES:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+            return FILES
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 
@@ -48,20 +54,21 @@ def free_port():
 
 
 class Process:
-    """One program, pinned to `core`. stdin and stdout are pipes, stderr goes to `log`."""
+    """One program, pinned to `cores`. stdin and stdout are pipes, stderr goes to `log`."""
 
-    def __init__(self, name, argv, core, log):
+    def __init__(self, name, argv, cores, log, environment=None):
         self.name, self.log = name, log
         self.buffered = b""
 
         def in_child():
-            os.sched_setaffinity(0, {core})
+            os.sched_setaffinity(0, cores)
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
         with open(log, "wb") as stderr:
             try:
                 self.popen = subprocess.Popen(
                     argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+                    env={**os.environ, **(environment or {})},
                     start_new_session=True, preexec_fn=in_child, bufsize=0)
             except OSError as e:
                 raise BenchError(f"{name}: {argv[0]}: {e.strerror}") from e

@@ -7,19 +7,9 @@ import platform
 import subprocess
 
 from lib.figures import compare, judge, middle
+from lib.kinds import KINDS, Column
 
-# For each kind of case: heading, metric, width, decimals. The first is the one that is compared.
-COLUMNS = {
-    "cpu": (
-        ("CPU us", "cpu_us", 8, 2),
-        ("user", "user_us", 7, 2),
-        ("system", "system_us", 8, 2),
-        ("req/s", "rate", 9, 0),
-        ("p50 us", "p50_us", 9, 0),
-        ("p99 us", "p99_us", 9, 0),
-    ),
-}
-REFERENCES = ("nginx", "floor")
+CALLS = Column("calls", "calls", 7, 2)
 NOISE = 0.05    # more of the core than this used by others spoils a round
 
 
@@ -39,25 +29,36 @@ def commit(root):
 def summarise(case, part, names, options, versions, root, measured):
     """One part of one case as it is kept in the result file, all rounds included."""
     rounds = measured["rounds"]
-    bounds = case.bounds if "weir" in names else ()
+    bounds = [b for b in part.bounds if b.subject in names]
     names = [name for name in names if any(name in r for r in rounds)]
-    columns = COLUMNS[case.kind]
-    compared = columns[0][1]
+    kind = KINDS[case.kind]
+    compared = kind.columns[0].metric
     return {
         "case": case.name, "part": part.title, "kind": case.kind, "compared": compared,
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "machine": machine(), "commit": commit(root), "versions": versions,
         "seconds": options.seconds, "rounds_done": len(rounds),
-        "medians": {n: {m: middle(rounds, m, n) for _, m, _, _ in columns} for n in names},
-        "ratios": {n: {r: compare(rounds, compared, n, r) for r in REFERENCES if r in names}
+        "medians": {n: {c.metric: middle(rounds, c.metric, n) for c in kind.columns}
+                    for n in names},
+        "ratios": {n: {r: compare(rounds, compared, n, r) for r in kind.references if r in names}
                    for n in names},
         "bounds": [judge(rounds, b) for b in bounds],
-        "calls": measured["calls"], "failed": measured["failed"], "rounds": rounds,
+        "calls": measured["calls"], "failed": measured["failed"], "notes": measured["notes"],
+        "rounds": rounds,
     }
 
 
-def number(value, width, decimals):
-    return " " * (width - 1) + "-" if value is None else f"{value:{width}.{decimals}f}"
+def about_program(name, text, root):
+    """The same for a program that measured by itself."""
+    return {"case": name, "part": name, "kind": "program", "machine": machine(),
+            "commit": commit(root), "text": text,
+            "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")}
+
+
+def number(value, column):
+    if value is None:
+        return "-".rjust(column.width)
+    return f"{value * column.scale:{column.width}.{column.decimals}f}"
 
 
 def ratio_text(figure):
@@ -67,18 +68,18 @@ def ratio_text(figure):
 
 
 def print_table(summary):
-    references = [r for r in REFERENCES if r in summary["medians"]]
-    columns = COLUMNS[summary["kind"]]
+    kind = KINDS[summary["kind"]]
+    references = [r for r in kind.references if r in summary["medians"]]
+    counted = summary["kind"] == "cpu"
     print(f"\n{summary['case']}: {summary['part']}; {summary['rounds_done']} interleaved rounds of "
-          f"{summary['seconds']:g} s, medians; ratios of {columns[0][0]} with their 95 % "
+          f"{summary['seconds']:g} s, medians; ratios of {kind.columns[0].title} with their 95 % "
           "interval")
-    print(f"{'':9}" + "".join(f"{title:>{width}}" for title, _, width, _ in columns)
-          + f"{'calls':>7}" + "".join(f"   {'x ' + r:>22}" for r in references))
+    print(f"{'':13}" + "".join(f"{c.title:>{c.width}}" for c in kind.columns)
+          + (f"{'calls':>7}" if counted else "") + "".join(f"   {'x ' + r:>22}" for r in references))
     for name, medians in summary["medians"].items():
         calls = summary["calls"].get(name)
-        print(f"{name:9}"
-              + "".join(number(medians[m], width, dec) for _, m, width, dec in columns)
-              + number(sum(calls.values()) if calls else None, 7, 2)
+        print(f"{name:13}" + "".join(number(medians[c.metric], c) for c in kind.columns)
+              + (number(sum(calls.values()) if calls else None, CALLS) if counted else "")
               + "".join("   " + ratio_text(summary["ratios"][name][r]) for r in references))
     for name, calls in summary["calls"].items():
         print(f"  calls of {name}: " + ", ".join(
@@ -88,6 +89,8 @@ def print_table(summary):
 
 def print_notes(summary):
     """Whatever makes a figure worth less."""
+    for note in summary["notes"]:
+        print(f"  {note}")
     for name, why in summary["failed"].items():
         print(f"  {name}: no figure: {why}")
     for key, what in (("foreign", "others used"), ("steal", "the host took")):
@@ -97,12 +100,16 @@ def print_notes(summary):
                   f"{NOISE:.0%} of the proxy's core: the machine is not quiet")
 
 
+MODES = {"times": "at most {most:g} x {reference}", "plus": "at most {most:g} more than {reference}",
+         "alone": "at most {most:g}", "least": "at least {most:g}"}
+
+
 def print_verdicts(summary):
     for b in summary["bounds"]:
         figure = f": {b['median']:.3f} [{b['low']:.3f}, {b['high']:.3f}] in {b['rounds']} rounds" \
             if "median" in b else ""
-        print(f"  weir {b['metric']} at most {b['most']:g} x {b['reference']}{figure}: "
-              f"{b['verdict']}")
+        print(f"  {b['subject']} {b['metric']} " + MODES[b["mode"]].format(**b)
+              + f"{figure}: {b['verdict']}")
 
 
 def show(summary):
@@ -112,6 +119,13 @@ def show(summary):
 
 
 def keep(path, summary):
-    """Appends to a result file, one object a line."""
-    with open(path, "a") as f:
-        f.write(json.dumps(summary) + "\n")
+    """Appends to a result file: a JSON array with one object a line. Written anew and renamed, so
+    that it is whole at any time."""
+    lines = []
+    if os.path.exists(path):
+        with open(path) as f:
+            lines = [json.dumps(kept) for kept in json.load(f)]
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path + ".new", "w") as f:
+        f.write("[\n" + ",\n".join([*lines, json.dumps(summary)]) + "\n]\n")
+    os.replace(path + ".new", path)

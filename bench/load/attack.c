@@ -14,6 +14,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* What a reader asks for is more than a proxy and its send buffer hold, and not so much more that
+ * moving it would be an attack of its own. */
 enum { BATCH = 256, SMALL_BUFFER = 2048, SIP = 16, STATUSES = 1000 };
 
 struct attacker {
@@ -39,7 +41,7 @@ static const char *const openings[] = {
     [ATTACK_HEADS] = "GET / HTTP/1.1\r\nHost: bench.example\r\nX-Slow: ",
     [ATTACK_BODIES] = "POST / HTTP/1.1\r\nHost: bench.example\r\n"
                       "Content-Type: text/plain\r\nContent-Length: 1000000\r\n\r\n",
-    [ATTACK_READERS] = "GET /b/16777216 HTTP/1.1\r\nHost: bench.example\r\n\r\n",
+    [ATTACK_READERS] = "GET /b/524288 HTTP/1.1\r\nHost: bench.example\r\n\r\n",
 };
 
 static void watch(struct siege *s, struct attacker *a, int how, uint32_t events)

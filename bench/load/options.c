@@ -289,5 +289,5 @@ void options_parse(struct options *o, int argc, char **argv)
     }
     free(shape.header_text);
     if (o->use_tls)
-        o->tls = tls_client(o->tls_version, o->resume);
+        o->tls = tls_client(o->tls_version);
 }

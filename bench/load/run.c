@@ -29,7 +29,7 @@ void load_init(struct load *l, struct options *options)
         die(EXIT_FAILURE, "epoll_create1: %s", strerror(errno));
     l->free_end = &l->free;
     for (uint64_t i = 0; i < options->connections; i++) {
-        l->conns[i].wire.fd = -1;
+        l->conns[i].wire = (struct wire){ .fd = -1, .resume = options->resume };
         l->conns[i].deadline = UINT64_MAX;
         free_put(l, &l->conns[i]);
     }

@@ -30,6 +30,7 @@ struct conn {
     bool eof;       /* it was read: answer what was asked, then close */
     bool last;      /* no request after this one */
     bool head_only; /* HEAD: no body in the answer */
+    bool wait;      /* its answer is delayed */
     bool dead;
     struct body body; /* the request's */
     const struct page *page;
@@ -110,7 +111,7 @@ static bool answer(struct conn *c)
 {
     serve_counters.requests++;
     serve_counters.body_in += c->body.total;
-    if (config.delay == 0)
+    if (!c->wait)
         return begin_answer(c);
     c->state = WAIT;
     queue_put(&delayed, &c->link, now);
@@ -139,6 +140,14 @@ static uint64_t wanted_size(const char *path, const char *end)
     return size;
 }
 
+static bool is_delayed(const char *path, const char *end)
+{
+    const char *prefix = config.delayed ? config.delayed : "";
+    size_t len = strlen(prefix);
+
+    return config.delay && (size_t)(end - path) >= len && memcmp(path, prefix, len) == 0;
+}
+
 /* METHOD SP path SP HTTP/1.x CR LF fields; `end` is behind the empty line. */
 static bool read_head(struct conn *c, const char *head, const char *end)
 {
@@ -157,6 +166,7 @@ static bool read_head(struct conn *c, const char *head, const char *end)
     old = crlf[-1] == '0';
     c->last = framing.close || (old && !framing.keep_alive);
     c->head_only = path - head == 4 && memcmp(head, "HEAD", 4) == 0;
+    c->wait = is_delayed(path + 1, space);
     c->page = page_get(wanted_size(path + 1, space));
     c->state = READ_BODY;
     queue_remove(&c->link);

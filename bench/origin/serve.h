@@ -10,6 +10,7 @@ struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 struct serve_config {
     uint64_t body;          /* the response's, where the path does not tell: /b/N does */
     uint64_t delay;         /* ns from the end of a request to its answer */
+    const char *delayed;    /* only paths that begin so are; NULL = all */
     uint64_t idle_close;    /* ns after which an idle connection is closed; 0 = never */
     struct ssl_ctx_st *tls; /* NULL = plain */
 };
