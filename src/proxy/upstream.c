@@ -63,7 +63,7 @@ int upstream_choose(struct weir_session *s)
         return 0;
     memset(peer, 0, sizeof *peer);
     rc = PHASE(s, upstream_peer, s, peer);
-    if (rc < 0 && s->connect_err != 0 && s->err == 0)
+    if (rc == WEIR_ENOUPSTREAM && s->connect_err != 0 && s->err == 0)
         return s->connect_err; /* no other backend is left: the reason is why this one failed */
     if (rc != 0)
         return rc;

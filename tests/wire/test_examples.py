@@ -4,7 +4,7 @@ asserted here, and that it is no longer than its counterpart of the reference.""
 
 import pytest
 
-from weirtest import LINKAGES, OK, examples, lines_of_code, request, serve
+from weirtest import LINKAGES, examples, lines_of_code, poll, request, serve
 from weirtest.proxy import ROOT
 
 # Lines without blanks and comments; the reference's program of the same purpose has as many.
@@ -25,9 +25,10 @@ both = pytest.mark.parametrize("linkage", LINKAGES)
 @pytest.fixture
 def example(installed, weir):
     """example(name, linkage, ready=N) starts one; `ready` is the number of its listeners."""
-    def start(name, linkage, ready=1, *args, **options):
+    def start(name, linkage, ready=1, *args, env=None, **options):
         program = installed.compile(ROOT / "examples" / f"{name}.c", linkage)
-        return weir(*args, program=program, listen=range(ready), env=installed.env, **options)
+        env = {**installed.env, **(env or {})}
+        return weir(*args, program=program, listen=range(ready), env=env, **options)
     return start
 
 
@@ -98,3 +99,69 @@ def test_modify_response(network, origin, example, linkage):
     assert res.get("Server") == "gateway" and res.get("X-Powered-By") is None
     assert res.get("Cache-Control") == "private, max-age=60"
     assert res.all("Set-Cookie") == ["a=1; HttpOnly", "b=2; Path=/; HttpOnly"]
+
+
+@both
+def test_router(network, origin, example, linkage):
+    at(origin, 9001)
+    second = at(origin, 9002, "Server: Apache/1.3", 'Alt-Svc: h3=":443"')
+    third = at(origin, 9003, "Server: Apache/1.3", 'Alt-Svc: h3=":443"')
+    p = example("router", linkage)
+
+    def bodies(path, n=4):
+        answers = [p.ask(request("GET", path)) for _ in range(n)]
+        assert {a.get("Server") for a in answers if a.status == 200} <= {"gateway"}
+        assert all(a.get("Alt-Svc") is None for a in answers)
+        return {(a.status, a.body) for a in answers}
+    assert bodies("/family/x") == {(200, b"9001")}
+    assert bodies("/familyx") == {(200, b"9002"), (200, b"9003")}
+    assert bodies("/login", 1) == bodies("/x/../login/y", 1) == {(403, b"no way!\n")}
+    assert p.ask(request("GET", "/login", "Authorization: password")).status == 200
+    second.stop()
+    assert bodies("/") == {(200, b"9003")}      # another server is tried at once
+    third.stop()
+    assert p.ask(request()).status == 502
+
+
+def failed_connects():
+    """How many connections could not be made in this network namespace."""
+    with open("/proc/thread-self/net/snmp", encoding="ascii") as file:
+        names, values = [line.split()[1:] for line in file if line.startswith("Tcp:")]
+    return int(dict(zip(names, values))["AttemptFails"])
+
+
+@both
+def test_backoff_retry(network, origin, example, linkage):
+    """Nobody is there when the request comes, and it is answered all the same."""
+    p = example("backoff_retry", linkage)
+    client = p.client()
+    client.send(request("POST", "/", body=b"x"))
+    poll(lambda: failed_connects() >= 3, "three failed connections")
+    up = at(origin, 9001)
+    assert client.receive("POST").body == b"9001" and up.one().body == b"x"
+    assert p.log()[0]["tries"] >= 4
+
+
+@pytest.mark.alone
+def test_backoff_ends_with_the_request(network, example):
+    p = example("backoff_retry", "shared", 1, "--timeout-request", "200ms")
+    assert p.ask(request()).status == 504 and p.log()[0]["why"] == "request_timeout"
+
+
+@both
+def test_connection_log(network, origin, example, linkage):
+    ends = [at(origin, 9001), at(origin, 9002)]
+    p = example("connection_log", linkage)
+    for _ in range(4):
+        assert p.ask(request()).status == 200
+    taken = p.wait_text(r"^(\w{16}): a (new|reused) connection to 127.0.0.1:(900[12]) \((\d) new, "
+                        r"(\d) reused so far\)$", 4)
+    assert [m[1] for m in taken] == [r["id"] for r in p.log(4)]
+    assert sorted((m[2], m[3]) for m in taken) == [
+        ("new", "9001"), ("new", "9002"), ("reused", "9001"), ("reused", "9002")]
+    assert (taken[3][4], taken[3][5]) == ("2", "2")
+    assert len(p.wait_text(r" got 200 and 4 bytes after 1 tries: no error$", 4)) == 4
+    for end in ends:
+        end.stop()
+    assert p.ask(request("POST", "/", body=b"x")).status == 502
+    p.wait_text(r"127.0.0.1:\d+ got 502 and \d+ bytes after \d tries: the upstream \w+")

@@ -5,9 +5,14 @@ A program is a fenced block of C with a `main`. The HTML comment before it says 
 
     origin 9001                           an origin on 127.0.0.1 whose answers repeat the request
     origin 9002 503                       one that always answers with that status
+    origin 9003 tls origin.example        one that speaks TLS under this name (CA: ca.crt)
+    certificate server localhost          server.crt and server.key for this name, in the program's
+                                          folder
     listens 2                             the program has so many listeners (1)
     GET 6188 /x | A: 1 => 200 | text      asks with the field A; status, and texts of the answer
     GET 6188 /x => 502 503 | ! text       one of these; a text that is not in the answer
+    GET https 6189 /x => 200              the same over TLS
+    until GET 6188 /x => 200 | text       asks again until it is so
     stop 9001                             the origin is gone, its connections with it
     log "why":"dns"                       a text of the access log, now or soon
     stderr text                           the same of standard error
@@ -17,12 +22,12 @@ import re
 
 import pytest
 
-from weirtest import poll, request, serve
+from weirtest import Authority, poll, request, serve
 from weirtest.proxy import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 BLOCK = re.compile(r"(?:<!-- run\n(?P<steps>.*?)-->\n+)?^```c\n(?P<code>.*?)^```", re.M | re.S)
-ASK = re.compile(r"(?P<method>[A-Z]+) (?P<port>\d+) (?P<target>\S+)(?P<fields>.*?) => "
+ASK = re.compile(r"(?P<method>[A-Z]+) (?P<tls>https )?(?P<port>\d+) (?P<target>\S+)(?P<fields>.*?) => "
                  r"(?P<status>\d+(?: \d+)*)(?P<texts>.*)")
 
 
@@ -50,21 +55,27 @@ def repeat(req, port, status):
 class Steps:
     """What the comment says, step by step. Origins and certificates are there before the program."""
 
-    def __init__(self, text, origin):
+    def __init__(self, text, origin, folder):
         self.lines = [line for line in map(str.strip, (text or "").splitlines()) if line]
         self.origin = origin
         self.origins = {}
         self.listens = 1
-        while self.lines and self.lines[0].split()[0] in ("origin", "listens"):
+        self.authority = Authority(folder) if re.search("tls|certificate", text) else None
+        while self.lines and self.lines[0].split()[0] in ("origin", "listens", "certificate"):
             word, *values = self.lines.pop(0).split()
             getattr(self, f"set_{word}")(*values)
 
     def set_listens(self, n):
         self.listens = int(n)
 
-    def set_origin(self, port, status="200"):
+    def set_certificate(self, file, *names):
+        self.authority.certificate(file, *names)
+
+    def set_origin(self, port, status="200", name=None):
+        tls = self.authority.server(f"origin{port}", name) if status == "tls" else None
+        status = "200" if tls else status
         self.origins[port] = self.origin(serve(lambda req: repeat(req, port, status)),
-                                         address=("127.0.0.1", int(port)))
+                                         address=("127.0.0.1", int(port)), tls=tls)
 
     def run(self, proxy):
         assert self.lines, "the comment asks nothing"
@@ -76,10 +87,19 @@ class Steps:
             else:
                 getattr(self, f"do_{word}")(proxy, rest)
 
-    def ask(self, proxy, method, port, target, fields, status, texts):
+    def do_until(self, proxy, line):
+        def holds():
+            try:
+                self.ask(proxy, **ASK.fullmatch(line).groupdict())
+            except AssertionError:
+                return False
+            return True
+        poll(holds, line)
+
+    def ask(self, proxy, method, tls, port, target, fields, status, texts):
         listener = [a[1] for a in proxy.addresses].index(int(port))
         fields = [f.strip() for f in fields.split("|")[1:]]
-        client = proxy.client(listener)
+        client = proxy.client(listener, tls=self.authority.client() if tls else None)
         res = client.ask(request(method, target, *fields))
         client.close()
         got = "".join(f"{n}: {v}\n" for n, v in res.fields) + res.body.decode("latin-1")
@@ -105,9 +125,9 @@ def test_program(network, installed, origin, weir, tmp_path, code, steps):
     assert steps, "a program without a comment that says how to try it"
     source = tmp_path / "program.c"
     source.write_text(code)
-    todo = Steps(steps, origin)
+    todo = Steps(steps, origin, tmp_path)
     todo.run(weir(program=installed.compile(source), listen=range(todo.listens),
-                  env=installed.env))
+                  env=installed.env, cwd=tmp_path))
 
 
 @pytest.mark.parametrize("code, steps", PIECES)
