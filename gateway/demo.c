@@ -23,10 +23,11 @@
 #define PAUSED   (1 * WEIR_SEC)
 #define PATIENCE (10 * WEIR_SEC) /* for the origins to start */
 
-enum { FAILED = 1, MAX_ARGS = 64 };
+enum { FAILED = 1 };
 
 struct demo {
     weir_dur length;
+    char **args;
     bool broken; /* for tests: one origin answers 500 */
     struct demo_origins origins;
     struct demo_balancer *balancer;
@@ -299,15 +300,33 @@ static bool take_signals(struct demo *d)
     return d->signals >= 0;
 }
 
+/* The command line with defaults of our own in front, which later words overrule: who ends a demo
+ * does not wait for strangers. */
+static struct weir_server *make_server(struct demo *d, const char *usage, int argc, char **argv)
+{
+    static char grace[] = "--grace=1s";
+    char **args = calloc((size_t)argc + 2, sizeof(*args));
+    struct weir_server *server;
+
+    if (args == NULL)
+        return NULL;
+    args[0] = argv[0];
+    args[1] = grace;
+    memcpy(args + 2, argv + 1, (size_t)argc * sizeof(*args)); /* with the NULL at the end */
+    server = weir_server_new_with(argc + 1, args, usage, options, d);
+    d->args = args;
+    return server;
+}
+
 int demo_run(const struct command *self, int argc, char **argv)
 {
     struct demo d = { .length = WEIR_FOREVER, .signals = -1 };
     char cert[DEMO_ADDR], key[DEMO_ADDR];
-    struct weir_server *server = weir_server_new_with(argc, argv, self->usage, options, &d);
+    struct weir_server *server = make_server(&d, self->usage, argc, argv);
     int rc;
 
-    if (!take_signals(&d))
-        return complain("signals cannot be read");
+    if (server == NULL || !take_signals(&d))
+        return complain("no memory, or no descriptor, is left");
     if (!demo_tls_certificate(cert, key))
         return complain("a certificate cannot be made");
     if (demo_origins_open(&d.origins)) {
@@ -319,5 +338,6 @@ int demo_run(const struct command *self, int argc, char **argv)
     }
     demo_origins_end(&d.origins);
     close(d.signals);
+    free(d.args);
     return rc;
 }

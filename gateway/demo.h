@@ -24,9 +24,9 @@ enum {
 /* How requests travel to the balancer. */
 enum demo_way { DEMO_PLAIN, DEMO_TLS, DEMO_WAYS };
 
-#define DEMO_FIRST_KILL (800 * WEIR_MS)
+#define DEMO_FIRST_KILL (500 * WEIR_MS)
 #define DEMO_KILL_EVERY (3 * WEIR_SEC)
-#define DEMO_DEAD_FOR   (1 * WEIR_SEC)
+#define DEMO_DEAD_FOR   (1500 * WEIR_MS)
 
 /* Nanoseconds on a clock that only goes forward. */
 int64_t demo_now(void);
@@ -100,10 +100,9 @@ const char *demo_balancer_addr(const struct demo_balancer *b, enum demo_way way)
 
 /* What it has done so far. While it serves. */
 struct demo_counts {
-    uint64_t opened, reused;           /* connections to origins: made, used again */
-    uint64_t tries;                    /* requests sent to an origin */
-    uint64_t refused, cut;             /* sent again: nobody listened; the origin died meanwhile */
-    bool up[DEMO_ORIGINS];             /* as the balancer sees them */
+    uint64_t opened, reused; /* connections to origins: made, used again */
+    uint64_t refused, cut;   /* tried again: nobody listened; the origin died meanwhile */
+    bool up[DEMO_ORIGINS];   /* as the balancer sees them */
 };
 void demo_balancer_counts(struct demo_balancer *b, struct demo_counts *out);
 

@@ -8,7 +8,12 @@
 
 #include "demo.h"
 
-enum { ERROR_LINES = 6, ERROR_LINE = 400 };
+enum { ERROR_LINES = 6, ERROR_LINE = 400, TRIES = 4 };
+
+/* What is remembered of a request. */
+struct visit {
+    unsigned tries; /* that failed */
+};
 
 struct demo_balancer {
     struct weir_server *server;
@@ -20,7 +25,7 @@ struct demo_balancer {
     atomic_bool ended;
     int code;
     char addr[DEMO_LISTENERS][DEMO_ADDR];
-    atomic_ulong tries, refused, cut;
+    atomic_ulong refused, cut;
 
     /* The last of its error log: written by the log thread, read by the director. */
     pthread_mutex_t lock;
@@ -37,19 +42,43 @@ static int upstream_peer(struct weir_session *s, struct weir_peer *peer)
     return weir_lb_pick(b->lb, s, peer);
 }
 
-static int upstream_request_filter(struct weir_session *s, struct weir_head *req)
+/* The balancer would try others by itself; this is here to count. */
+static int fail_to_connect(struct weir_session *s, const struct weir_peer *peer, int err)
 {
     struct demo_balancer *b = weir_state(s);
+    struct visit *v = weir_ctx(s);
 
-    (void)req;
-    atomic_fetch_add(&b->tries, 1);
-    return WEIR_OK;
+    (void)peer;
+    if (++v->tries >= TRIES)
+        return err;
+    atomic_fetch_add(&b->refused, 1);
+    return WEIR_RETRY;
+}
+
+/* The origin died with our request. On a connection that was used before, the library would send it
+ * once more by itself: the usual reason is that the origin was about to close it. Here we know more:
+ * a GET of these pages does no harm twice. */
+static int error_while_proxy(struct weir_session *s, const struct weir_peer *peer, int err,
+                             bool reused)
+{
+    struct demo_balancer *b = weir_state(s);
+    struct visit *v = weir_ctx(s);
+
+    (void)peer;
+    (void)reused;
+    if ((err != WEIR_EUPCLOSED && err != WEIR_EUPRESET) || ++v->tries >= TRIES ||
+        !weir_eq(weir_method(weir_request(s)), "GET"))
+        return err;
+    atomic_fetch_add(&b->cut, 1);
+    return WEIR_RETRY;
 }
 
 static const struct weir_proxy balancer = {
     .name = "demo",
+    .ctx_size = sizeof(struct visit),
     .upstream_peer = upstream_peer,
-    .upstream_request_filter = upstream_request_filter,
+    .fail_to_connect = fail_to_connect,
+    .error_while_proxy = error_while_proxy,
 };
 
 /* ---- what it says ---------------------------------------------------------------------------- */
@@ -116,7 +145,14 @@ static void *run(void *arg)
 static void set_up(struct demo_balancer *b, const struct demo_origins *o, const char *cert,
                    const char *key)
 {
-    struct weir_lb_config config = { .policy = WEIR_ROUND_ROBIN };
+    struct weir_lb_config config = {
+        .policy = WEIR_ROUND_ROBIN,
+        .health = { .kind = WEIR_CHECK_TCP,
+                    .every = 200 * WEIR_MS,
+                    .timeout = 200 * WEIR_MS,
+                    .rise = 1,
+                    .fall = 2 },
+    };
 
     (void)cert;
     (void)key;
@@ -176,17 +212,17 @@ const char *demo_balancer_addr(const struct demo_balancer *b, enum demo_way way)
 void demo_balancer_counts(struct demo_balancer *b, struct demo_counts *out)
 {
     struct weir_server_stats stats;
+    struct weir_lb_backend backend;
 
     weir_server_stats(b->server, &stats);
     *out = (struct demo_counts){
         .opened = stats.upstream_opened,
         .reused = stats.upstream_reused,
-        .tries = atomic_load(&b->tries),
         .refused = atomic_load(&b->refused),
         .cut = atomic_load(&b->cut),
     };
     for (unsigned i = 0; i < DEMO_ORIGINS; i++)
-        out->up[i] = true;
+        out->up[i] = weir_lb_backends(b->lb, i, &backend) && backend.healthy;
 }
 
 int demo_balancer_stop(struct demo_balancer *b)

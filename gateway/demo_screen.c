@@ -9,6 +9,7 @@
 
 #define DRAW_EVERY (100 * WEIR_MS)
 #define LINE_EVERY (1 * WEIR_SEC)
+#define RATE_EVERY (500 * WEIR_MS)
 
 enum { PIECES = 4 + DEMO_ORIGINS, PIECE = 48, PLAIN_WIDTH = 1000 };
 
@@ -123,7 +124,7 @@ static void measure_rates(struct demo_screen *s, const struct demo_view *v, int6
 {
     double seconds = (double)(now - s->rate_at) / (double)WEIR_SEC;
 
-    if (now - s->rate_at < LINE_EVERY)
+    if (now - s->rate_at < RATE_EVERY)
         return;
     for (unsigned i = 0; i < DEMO_ORIGINS; i++) {
         uint64_t served = atomic_load(&v->origins->page->origins[i].served);
@@ -177,10 +178,14 @@ void demo_screen_explain(struct demo_screen *s, const struct demo_view *v)
     fprintf(s->out, "\nAsk it yourself, as often as you like:\n\n  curl http://%s/\n", plain);
     if (tls != NULL)
         fprintf(s->out, "  curl -k https://%s/\n", tls);
+    fputs("\nBelow: requests so far; those that failed; the share that went to an origin over a\n"
+          "connection that was there already; each origin as the balancer sees it, and how many\n"
+          "requests a second it answers.",
+          s->out);
     if (v->length == WEIR_FOREVER)
-        fputs("\nCtrl-C ends it.\n\n", s->out);
+        fputs(" Ctrl-C ends it.\n\n", s->out);
     else
-        fprintf(s->out, "\nIt ends after %g seconds, or with Ctrl-C.\n\n",
+        fprintf(s->out, " It ends after %g seconds, or with Ctrl-C.\n\n",
                 (double)v->length / (double)WEIR_SEC);
     fflush(s->out);
 }
@@ -226,6 +231,10 @@ void demo_screen_summary(struct demo_screen *s, const struct demo_view *v, int64
     tell_origins(s, v);
     fprintf(s->out, "  balancer   %llu connections made, used again %llu times (%.1f %%)\n",
             (unsigned long long)c->opened, (unsigned long long)c->reused, reuse(c));
+    fprintf(s->out,
+            "             %llu requests sent again: %llu found nobody, %llu lost their origin\n",
+            (unsigned long long)(c->refused + c->cut), (unsigned long long)c->refused,
+            (unsigned long long)c->cut);
     for (unsigned i = 0; i < DEMO_REASONS && t->reasons[i][0] != '\0'; i++)
         fprintf(s->out, "  failed     %s\n", t->reasons[i]);
     if (t->failed > 0)
