@@ -16,20 +16,23 @@ import sys
 import tempfile
 import threading
 import unittest
+import xml.dom.minidom
 from dataclasses import replace
 from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import report                                                                   # noqa: E402
 from lib import BenchError                                                      # noqa: E402
 from lib.attack import measure_attack                                           # noqa: E402
-from lib.cases import Bound, Part                                               # noqa: E402
+from lib.cases import CASES, Bound, Part                                        # noqa: E402
 from lib.certs import make_certificate                                          # noqa: E402
 from lib.figures import cheapest, judge                                         # noqa: E402
 from lib.measure import Bench, check_kept, check_tls, measure_open, measure_reuse  # noqa: E402
 from lib.memory import measure_memory                                           # noqa: E402
 from lib.processes import raise_file_limit                                      # noqa: E402
 from lib.proxies import PROXIES                                                 # noqa: E402
+from lib.report import about_program, keep, summarise                           # noqa: E402
 
 TOOLS = os.path.abspath(sys.argv.pop(1) if len(sys.argv) > 1 else ".")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -545,6 +548,63 @@ class Kinds(unittest.TestCase):
             proxy = replace(PROXIES["weir-nosteal"], binary="{build}/burn")
             with self.assertRaisesRegex(BenchError, "does not know WEIR_TEST_PLACE"):
                 proxy.path(bench.options.build)
+
+
+class Report(unittest.TestCase):
+    def make(self, results, remarks=""):
+        """The page and the pictures' texts."""
+        with tempfile.TemporaryDirectory() as directory:
+            files = []
+            for i, kept in enumerate(results):
+                files.append(os.path.join(directory, f"{i}.json"))
+                with open(files[-1], "w") as f:
+                    f.write("[]")
+                for summary in kept:
+                    keep(files[-1], summary)
+            with open(os.path.join(directory, "remarks.md"), "w") as f:
+                f.write(remarks)
+            report.main([*files, "--out", directory, "--remarks",
+                         os.path.join(directory, "remarks.md")])
+            pictures = {}
+            for name in os.listdir(os.path.join(directory, "performance")):
+                with open(os.path.join(directory, "performance", name)) as f:
+                    pictures[name] = f.read()
+                xml.dom.minidom.parseString(pictures[name])
+            with open(os.path.join(directory, "performance.md")) as f:
+                return f.read(), pictures
+
+    def summary(self, when, weir):
+        case = CASES["post"]
+        rounds = [{n: {"cpu_us": us, "foreign": 0.2} for n, us in
+                   (("weir", weir), ("nginx", 20.0), ("haproxy", 30.0))}] * 9
+        options = argparse.Namespace(seconds=1)
+        return {**summarise(case, case.parts[0], ["weir", "nginx", "haproxy"], options,
+                            {"weir": "1", "nginx": "1.22"}, TOOLS,
+                            {"rounds": rounds, "calls": {"weir": {"read": 2.0}}, "failed":
+                             {"h2o": "it\n died"}, "notes": ["a note"]}), "when": when}
+
+    def test_page(self):
+        program = about_program("parser", "512 heads: 143 ns", TOOLS)
+        page, pictures = self.make([[self.summary("2026-01-02", 25.0), program],
+                                    [self.summary("2026-01-01", 10.0)]],
+                                   "# Remarks\n\n## post\n\nTried this.\n\n## fields\n\nNot here.\n")
+        self.assertIn("| weir | 25.00 | - | - | - | - | - | 2.00 | 1.250 [1.250, 1.250] |", page)
+        self.assertIn("| post | POST 16 KiB, 64 connections | weir: cpu_us at most 0.95 x nginx | "
+                      "1.250 [1.250, 1.250] | NOT reached |", page)
+        self.assertIn("- post, POST 16 KiB, 64 connections: nginx 20.00 against 25.00 (CPU us), in "
+                      "9 of 9 rounds.", page)
+        self.assertNotIn("haproxy 30.00 against", page)
+        self.assertIn("a note. No figure for h2o: it died. In 9 of 9 rounds others used", page)
+        self.assertIn("\nTried this.\n", page)
+        self.assertNotIn("Not here.", page)
+        self.assertIn("512 heads: 143 ns", page)
+        self.assertEqual(list(pictures), ["post-post-16-kib-64-connections.svg"])
+        self.assertIn(">30.00</text>", pictures["post-post-16-kib-64-connections.svg"])
+        self.assertIn("](performance/post-post-16-kib-64-connections.svg)", page)
+
+    def test_nothing(self):
+        with self.assertRaisesRegex(SystemExit, "no results"):
+            self.make([[]])
 
 
 class Figures(unittest.TestCase):

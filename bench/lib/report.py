@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import ssl
 import subprocess
 
 from lib.figures import compare, judge, middle
@@ -17,7 +18,8 @@ def machine():
     with open("/proc/cpuinfo") as f:
         model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")),
                      platform.machine())
-    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release()}
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(),
+            "openssl": ssl.OPENSSL_VERSION}
 
 
 def commit(root):
@@ -87,17 +89,22 @@ def print_table(summary):
             if n >= 0.005))
 
 
+def spoilt(summary):
+    """(what happened, in how many rounds) of what makes a round worth less."""
+    for key, what in (("foreign", "others used"), ("steal", "the host took")):
+        count = sum(any(p.get(key, 0) > NOISE for p in r.values()) for r in summary["rounds"])
+        if count:
+            yield f"{what} more than {NOISE:.0%} of the proxy's core", count
+
+
 def print_notes(summary):
     """Whatever makes a figure worth less."""
     for note in summary["notes"]:
         print(f"  {note}")
     for name, why in summary["failed"].items():
         print(f"  {name}: no figure: {why}")
-    for key, what in (("foreign", "others used"), ("steal", "the host took")):
-        spoilt = sum(any(p.get(key, 0) > NOISE for p in r.values()) for r in summary["rounds"])
-        if spoilt:
-            print(f"  in {spoilt} of {summary['rounds_done']} rounds {what} more than "
-                  f"{NOISE:.0%} of the proxy's core: the machine is not quiet")
+    for what, count in spoilt(summary):
+        print(f"  in {count} of {summary['rounds_done']} rounds {what}: the machine is not quiet")
 
 
 MODES = {"times": "at most {most:g} x {reference}", "plus": "at most {most:g} more than {reference}",
