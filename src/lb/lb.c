@@ -26,6 +26,7 @@ static void add(struct weir_lb *lb, const char *where, const char *addr)
 {
     struct entry *grown = realloc(lb->entries, (lb->entry_count + 1) * sizeof *grown);
     struct entry e = { .text = strdup(addr) };
+    unsigned faults = lb->faults.count;
 
     if (grown != NULL)
         lb->entries = grown;
@@ -35,6 +36,8 @@ static void add(struct weir_lb *lb, const char *where, const char *addr)
         return;
     }
     check(lb, where, &e, addr_parse(e.text, &e.spec));
+    if (lb->faults.count > faults)
+        e.spec = (struct addr_spec){ .form = SPEC_ADDR }; /* no name that could be looked up */
     lb->name_count += e.spec.form == SPEC_HOST;
     lb->entries[lb->entry_count++] = e;
 }

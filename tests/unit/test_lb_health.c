@@ -254,6 +254,10 @@ static void unhealthy_ones_are_passed_over(void **state)
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(lb_choose(lb, &tried, &b), 0);
     backend_failed(tried.list[0]);
+    backend_failed(tried.list[0]);
+    assert_true(weir_lb_backends(lb, 0, &info));
+    assert_int_equal(info.requests, 101);
+    assert_int_equal(info.failures, 2);
     assert_int_equal(lb_choose(lb, &tried, &b), WEIR_ENOUPSTREAM); /* the others are down */
     tried_done(&tried);
     end(&lb);
@@ -307,6 +311,54 @@ static void turns_are_shared(void **state)
         assert_int_equal(info.requests, THREADS * CHOICES / 3);
     }
     lb_free(&lb);
+}
+
+static atomic_bool choosing;
+
+static void *choose_on(void *lb)
+{
+    unsigned long chosen = 0;
+
+    while (atomic_load(&choosing)) {
+        struct tried tried = { .count = 0 };
+        struct backend *b;
+
+        while (lb_choose(lb, &tried, &b) == 0) /* until none is left */
+            chosen++;
+        tried_done(&tried);
+    }
+    return (void *)chosen;
+}
+
+/* Nothing else to assert than the counts: a sanitizer looks on. */
+static void choices_go_on_while_health_changes(void **state)
+{
+    struct weir_lb_backend info;
+    unsigned long all = 0, counted = 0;
+    pthread_t threads[2];
+    struct weir_lb *lb;
+    void *chosen;
+
+    (void)state;
+    set_up_world();
+    for (unsigned i = 0; i < 4; i++)
+        world.script[i] = "grgrgrgrgrgrgrgrgrgr";
+    lb = balancer(4, 1, 1);
+    atomic_store(&choosing, true);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, choose_on, lb), 0);
+    play(lb, 4);
+    atomic_store(&choosing, false);
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_join(threads[i], &chosen);
+        all += (unsigned long)chosen;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        assert_true(weir_lb_backends(lb, i, &info) && !info.healthy);
+        counted += info.requests;
+    }
+    assert_int_equal(counted, all);
+    end(&lb);
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -522,6 +574,7 @@ int main(void)
         cmocka_unit_test(unhealthy_ones_are_passed_over),
         cmocka_unit_test(nobody_is_healthy),
         cmocka_unit_test(turns_are_shared),
+        cmocka_unit_test(choices_go_on_while_health_changes),
         cmocka_unit_test(health_survives_a_look_up),
         cmocka_unit_test(few_at_once),
         cmocka_unit_test(it_ends_at_once),
