@@ -1,5 +1,5 @@
-/* backoff_retry.c -- waits for a server that is being restarted: a request whose connection fails is
- * tried again after 10 ms, 20 ms, 40 ms ... at most 1 s, ten times in all. Only this request waits. */
+/* backoff_retry.c -- waits for a server that is being restarted: a request whose connection fails
+ * is tried again after 10 ms, 20 ms, 40 ms ... at most 1 s, ten times in all. Only it waits. */
 #include <weir/weir.h>
 
 enum { TRIES = 10 };
@@ -22,7 +22,7 @@ static int upstream_peer(struct weir_session *s, struct weir_peer *peer)
         int      rc   = weir_sleep(s, wait < WEIR_SEC ? wait : WEIR_SEC);
 
         if (rc < 0)
-            return rc;                        /* the client has left, or the request took too long */
+            return rc;                  /* the client has left, or the request took too long */
     }
     peer->connect_timeout = 100 * WEIR_MS;
     return weir_peer_address(s, peer, "127.0.0.1:9001");

@@ -3,9 +3,9 @@
 #include <stdatomic.h>
 #include <weir/weir.h>
 
-static atomic_ulong served;                    /* by the program: all workers count, so atomically */
-struct app   { atomic_ulong served; };         /* by a service: weir_state() */
-struct visit { bool beta; };                   /* by one request alone: weir_ctx(), zeroed */
+static atomic_ulong served;               /* by the program: all workers count, so atomically */
+struct app   { atomic_ulong served; };    /* by a service: weir_state() */
+struct visit { bool beta; };              /* by one request alone: weir_ctx(), zeroed */
 
 static int request_filter(struct weir_session *s)
 {

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """man.py WEIR TEMPLATE -- prints weir.1: what `weir help` and `weir help COMMAND` say, as roff, in
-the places that the template names. So the page tells what the binary tells, from the same tables."""
+the places that the template names. So the page tells what the binary tells, from the same
+tables."""
 import os
 import re
 import subprocess

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """docs.py [--write] -- in every Markdown file of the repository relative links, their anchors, and
-paths in backticks exist; docs/errors.md is what the table of include/weir/error.h says (--write makes
-it so)."""
+paths in backticks exist; docs/errors.md is what the table of include/weir/error.h says (--write
+makes it so)."""
 import os
 import re
 import sys
@@ -74,8 +74,8 @@ def errors_page():
     page = ERRORS
     for source, title in SOURCES.items():
         page += f'\n## {title}\n\n| why | status | meaning | constant |\n|---|---|---|---|\n'
-        page += ''.join(f'| `{why}` | {status if status != "0" else "-"} | {sentence} | `{name}` |\n'
-                        for name, why, of, status, sentence in rows if of == source)
+        page += ''.join(f'| `{why}` | {"-" if status == "0" else status} | {text} | `{name}` |\n'
+                        for name, why, of, status, text in rows if of == source)
     return page
 
 

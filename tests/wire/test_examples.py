@@ -1,6 +1,6 @@
-"""Every program of examples/: compiled against an installed copy, shared and static, run as it stands
-between real clients and origins at the addresses that it names. What its head comment promises is
-asserted here, and that it is no longer than its counterpart of the reference."""
+"""Every program of examples/: compiled against an installed copy, shared and static, run as it
+stands between real clients and origins at the addresses that it names. What its head comment
+promises is asserted here, and that it is no longer than its counterpart of the reference."""
 
 import pytest
 

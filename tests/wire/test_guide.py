@@ -27,8 +27,8 @@ from weirtest.proxy import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 BLOCK = re.compile(r"(?:<!-- run\n(?P<steps>.*?)-->\n+)?^```c\n(?P<code>.*?)^```", re.M | re.S)
-ASK = re.compile(r"(?P<method>[A-Z]+) (?P<tls>https )?(?P<port>\d+) (?P<target>\S+)(?P<fields>.*?) => "
-                 r"(?P<status>\d+(?: \d+)*)(?P<texts>.*)")
+ASK = re.compile(r"(?P<method>[A-Z]+) (?P<tls>https )?(?P<port>\d+) (?P<target>\S+)"
+                 r"(?P<fields>.*?) => (?P<status>\d+(?: \d+)*)(?P<texts>.*)")
 
 
 def blocks():
@@ -53,7 +53,7 @@ def repeat(req, port, status):
 
 
 class Steps:
-    """What the comment says, step by step. Origins and certificates are there before the program."""
+    """What the comment says, step by step. Origins and certificates are there before all else."""
 
     def __init__(self, text, origin, folder):
         self.lines = [line for line in map(str.strip, (text or "").splitlines()) if line]
