@@ -66,17 +66,25 @@ int demo_file(const char *name, const void *bytes, size_t len, char path[DEMO_AD
 
 /* ---- options --------------------------------------------------------------------------------- */
 
+/* A number of seconds, or a time as all options take it. */
 static const char *set_length(void *state, const char *value)
 {
+    enum { MOST = 1000000000 }; /* seconds: 30 years, and no sum with a clock overflows */
     struct demo *d = state;
     char *end;
     unsigned long seconds = strtoul(value, &end, 10);
 
     if (value[0] >= '0' && value[0] <= '9' && *end == '\0') {
+        if (seconds == 0 || seconds > MOST)
+            return "it must be 1 to 1000000000 seconds";
         d->length = (weir_dur)seconds * WEIR_SEC;
-        return seconds > 0 && seconds < 1000000000 ? NULL : "it must be 1 to 999999999 seconds";
+        return NULL;
     }
-    return weir_parse_dur(value, &d->length) ? NULL : "write a number of seconds";
+    if (!weir_parse_dur(value, &d->length))
+        return "write a number of seconds";
+    if (d->length > MOST * WEIR_SEC)
+        d->length = WEIR_FOREVER;
+    return NULL;
 }
 
 static const char *set_broken(void *state, const char *value)
