@@ -1,4 +1,4 @@
-/* demo.c -- `weir demo`: a load balancer that survives the death of its origins, on your own screen.
+/* demo.c -- `weir demo`: a load balancer survives the death of its origins, on your own screen.
  *
  * The director of the demo: starts its parts, drives them from one loop, and ends them again on
  * every way out. What might stay behind cannot: origins die with this process (demo_origin.c), and
@@ -19,7 +19,7 @@
 #include "demo.h"
 #include "weir.h"
 
-/* A loop that took longer than this was stopped (Ctrl-Z, a laptop closed): its clock stood still. */
+/* A turn that took longer was stopped (Ctrl-Z, a closed laptop): its clock stood still. */
 #define PAUSED   (1 * WEIR_SEC)
 #define PATIENCE (10 * WEIR_SEC) /* for the origins to start */
 

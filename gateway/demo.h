@@ -35,7 +35,7 @@ int64_t demo_now(void);
  * only. Returns its descriptor (close-on-exec), or -1. */
 int demo_file(const char *name, const void *bytes, size_t len, char path[DEMO_ADDR]);
 
-/* ---- origins: the children (demo_origin.c) and their side here (demo_children.c) --------------- */
+/* ---- origins: the children (demo_origin.c) and their side here (demo_children.c) ------------- */
 
 /* One page shared with the origins: what they are doing survives them. The file is inherited as
  * descriptor DEMO_PAGE_FD. */
@@ -80,7 +80,7 @@ int64_t demo_origins_step(struct demo_origins *o, int64_t now);
 /* Ends those that live, and frees all. May be called twice. */
 void demo_origins_end(struct demo_origins *o);
 
-/* ---- the balancer (demo_balancer.c) ------------------------------------------------------------ */
+/* ---- the balancer (demo_balancer.c) ---------------------------------------------------------- */
 
 struct demo_balancer;
 
@@ -113,7 +113,18 @@ int demo_balancer_stop(struct demo_balancer *b);
 void demo_balancer_print_errors(struct demo_balancer *b, FILE *out);
 void demo_balancer_free(struct demo_balancer **b);
 
-/* ---- the client (demo_client.c), and what of the demo is OpenSSL (demo_tls.c) ------------------ */
+/* ---- the client (demo_client.c), and what of the demo is OpenSSL (demo_tls.c) ---------------- */
+
+/* How long answers took (demo_latency.c). */
+enum { DEMO_OCTAVE = 16, DEMO_BUCKETS = 28 * DEMO_OCTAVE };
+struct demo_latencies {
+    uint64_t buckets[DEMO_BUCKETS], count;
+    int64_t slowest;
+};
+void demo_latencies_add(struct demo_latencies *l, int64_t ns);
+
+/* What that share of all answers did not exceed; 0 without answers. */
+int64_t demo_latencies_share(const struct demo_latencies *l, double share);
 
 struct demo_client;
 struct pollfd;
@@ -166,7 +177,7 @@ enum { DEMO_WANT_READ = -1, DEMO_WANT_WRITE = -2, DEMO_BROKEN = -3 };
 int demo_tls_read(struct demo_tls *t, void *buf, size_t len);
 int demo_tls_write(struct demo_tls *t, const void *buf, size_t len);
 
-/* ---- the screen (demo_screen.c) ---------------------------------------------------------------- */
+/* ---- the screen (demo_screen.c) -------------------------------------------------------------- */
 
 struct demo_screen {
     FILE *out;

@@ -1,6 +1,6 @@
-/* demo_balancer.c -- what the demo is about: a load balancer, as anybody would write it. All that is
- * special is that it counts what it does, and runs on a thread of a program that does other things
- * as well. */
+/* demo_balancer.c -- what the demo is about: a load balancer, as anybody would write it. All that
+ * is special is that it counts what it does, and runs on a thread of a program that does other
+ * things as well. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -55,9 +55,9 @@ static int fail_to_connect(struct weir_session *s, const struct weir_peer *peer,
     return WEIR_RETRY;
 }
 
-/* The origin died with our request. On a connection that was used before, the library would send it
- * once more by itself: the usual reason is that the origin was about to close it. Here we know more:
- * a GET of these pages does no harm twice. */
+/* The origin died with our request. On a connection that was used before, the library would send
+ * it once more by itself: the usual reason is that the origin was about to close it. Here we know
+ * more: a GET of these pages does no harm twice. */
 static int error_while_proxy(struct weir_session *s, const struct weir_peer *peer, int err,
                              bool reused)
 {

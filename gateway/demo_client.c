@@ -23,9 +23,6 @@ enum {
     USUAL = 4, /* connections of a way that take turns */
     REQUESTS_EACH = 100,
     BUF = 2048,
-    /* Of latencies: 16 buckets an octave, beginning at a microsecond. */
-    OCTAVE = 16,
-    BUCKETS = 28 * OCTAVE,
 };
 
 enum phase { CLOSED, IDLE, SENDING, RECEIVING };
@@ -54,7 +51,7 @@ struct demo_client {
     int64_t next;    /* when it is due; 0: not begun; INT64_MAX: no more */
     struct demo_tally tally;
     unsigned reasons;
-    uint64_t latencies[BUCKETS];
+    struct demo_latencies latencies;
 };
 
 static bool parse_address(const char *text, struct sockaddr_in *out)
@@ -111,33 +108,10 @@ void demo_client_free(struct demo_client **c)
 
 /* ---- how a request ends ---------------------------------------------------------------------- */
 
-static unsigned bucket_of(int64_t ns)
-{
-    uint64_t us = ns > 0 ? (uint64_t)ns / 1000 : 0;
-    unsigned octave, i;
-
-    if (us < OCTAVE)
-        return (unsigned)us;
-    octave = 63u - (unsigned)__builtin_clzll(us) - 4; /* so that us >> octave is 16 to 31 */
-    i = (octave + 1) * OCTAVE + (unsigned)(us >> octave) - OCTAVE;
-    return i < BUCKETS ? i : BUCKETS - 1;
-}
-
-/* The middle of a bucket. */
-static int64_t latency_of(unsigned i)
-{
-    unsigned octave = i / OCTAVE;
-    uint64_t us = octave == 0 ? i : (uint64_t)(OCTAVE + i % OCTAVE) << (octave - 1);
-
-    return (int64_t)(us * 1000 + (octave == 0 ? 500 : 500ull << (octave - 1)));
-}
-
 static void answered(struct demo_client *c, struct conn *k, bool persistent, int64_t now)
 {
     c->tally.answered[k->way]++;
-    c->latencies[bucket_of(now - k->due)]++;
-    if (now - k->due > c->tally.slowest)
-        c->tally.slowest = now - k->due;
+    demo_latencies_add(&c->latencies, now - k->due);
     k->phase = IDLE;
     k->wants = POLLIN;
     if (!persistent || k->requests >= REQUESTS_EACH)
@@ -378,25 +352,10 @@ void demo_client_handle(struct demo_client *c, const struct pollfd *fds, unsigne
     }
 }
 
-/* The latency that `share` of all answers do not exceed. */
-static int64_t percentile(const struct demo_client *c, double share)
-{
-    uint64_t all = 0, seen = 0;
-    unsigned i;
-
-    for (i = 0; i < BUCKETS; i++)
-        all += c->latencies[i];
-    for (i = 0; i < BUCKETS; i++) {
-        seen += c->latencies[i];
-        if (all > 0 && (double)seen >= share * (double)all)
-            return latency_of(i);
-    }
-    return 0;
-}
-
 void demo_client_tally(const struct demo_client *c, struct demo_tally *out)
 {
     *out = c->tally;
-    out->median = percentile(c, 0.5);
-    out->most = percentile(c, 0.99);
+    out->median = demo_latencies_share(&c->latencies, 0.5);
+    out->most = demo_latencies_share(&c->latencies, 0.99);
+    out->slowest = c->latencies.slowest;
 }

@@ -133,13 +133,15 @@ def test_guests_are_served(demo):
     client = Client(d.addresses()[0])
     for i in range(5):
         response = client.ask(request("GET", f"/guest/{i}"))
-        assert response.status == 200 and re.fullmatch(rb"origin [123] here: /guest/\d\n", response.body)
+        assert response.status == 200
+        assert re.fullmatch(rb"origin [123] here: /guest/\d\n", response.body)
     client.close()
     d.process.send_signal(signal.SIGINT)
     d.end(0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP],
+                         ids=lambda n: n.name)
 def test_signals_end_it_with_a_summary(demo, number):
     d = demo()
     d.wait_text(r"^1s ")
@@ -212,7 +214,8 @@ def test_a_line_that_lives(demo, columns):
     assert all(re.search(r"\d+ requests", x) for x in lines)
     assert "\x1b[32m0 failed" in text
     if columns >= 80:
-        assert all(re.search(r"0 failed .*1 (up|DOWN) .*2 (up|DOWN) .*3 (up|DOWN) +\d+/s$", x) for x in lines), lines
+        states = re.compile(r"0 failed .*1 (up|DOWN) .*2 (up|DOWN) .*3 (up|DOWN) +\d+/s$")
+        assert all(states.search(x) for x in lines), lines
 
 
 def test_no_color(demo):
