@@ -1,5 +1,6 @@
-/* fuzz_chunked.c -- a chunked body gives the same data, or the same refusal, however it arrives; its
- * data, chunked again, comes back; its trailers say the same once more after they were printed. */
+/* fuzz_chunked.c -- a chunked body gives the same data, or the same refusal, however it arrives;
+ * its data, chunked again, comes back; its trailers say the same once more after they were printed.
+ */
 #include "heads.h"
 
 #include "codec/chunked.h"
@@ -65,29 +66,70 @@ static void check_again(const struct decoded *d)
     free(text);
 }
 
-static void check_trailers(weir_str text)
+/* The trailer section at the front of `text`, found in one look and in steps. */
+static ptrdiff_t find_trailers(weir_str text, struct random *r, struct h1_scan *scan)
 {
-    struct h1_fault fault = { NULL };
+    size_t end = 0;
+    ptrdiff_t rc;
+
+    h1_scan_init(scan);
+    do {
+        char *copy;
+
+        end = r != NULL ? end + random_below(r, text.len - end + 1) : text.len;
+        if (r != NULL && random_below(r, 4) == 0)
+            end = text.len;
+        copy = exact_copy((weir_str){ text.ptr, end });
+        rc = chunked_trailers(scan, (weir_str){ copy, end });
+        free(copy);
+    } while (rc == 0 && end < text.len);
+    ensure(rc >= -1 && rc <= (ptrdiff_t)text.len && (rc < 0) == (scan->reason != NULL));
+    return rc;
+}
+
+static int parse_trailers(const char *text, const struct h1_scan *scan,
+                          const struct h1_limits *limits, struct weir_head *out)
+{
+    struct h1_fault fault = { NULL }, other_fault = { NULL };
+    struct weir_head other;
+    int rc;
+
+    ensure(h1_use(H1_PORTABLE));
+    rc = h1_parse_trailers(text, scan, limits, out, WEIR_EBADBODY, &fault);
+    for (int kind = 0; kind < H1_KINDS; kind++) {
+        if (!h1_use((enum h1_kind)kind))
+            continue;
+        head_init(&other, out->arena, 0);
+        ensure(h1_parse_trailers(text, scan, limits, &other, WEIR_EBADBODY, &other_fault) == rc);
+        ensure(other_fault.reason == fault.reason);
+        ensure_same_fields(out, &other);
+    }
+    return rc;
+}
+
+static void check_trailers(weir_str text, struct random *r)
+{
     const struct h1_extra none = { .no_length = true };
     struct weir_head head, again;
-    const char *reason = NULL;
+    struct h1_scan scan, split;
     struct arena arena;
-    char *copy = exact_copy(text), *out;
-    ptrdiff_t end = chunked_trailers((weir_str){ copy, text.len }, &reason), len;
+    ptrdiff_t end = find_trailers(text, NULL, &scan);
+    char *copy = padded_copy((weir_str){ text.ptr, end > 0 ? (size_t)end : 0 });
 
-    ensure(end >= -1 && end <= (ptrdiff_t)text.len && (end < 0) == (reason != NULL));
+    ensure(find_trailers(text, r, &split) == end && split.reason == scan.reason);
     arena_init(&arena, NULL, 0);
     head_init(&head, &arena, 0);
     head_init(&again, &arena, 0);
-    if (end > 0 && h1_parse_trailers((weir_str){ copy, (size_t)end }, &fuzz_limits, &head,
-                                     WEIR_EBADBODY, &fault) == 0) {
+    if (end > 0 && parse_trailers(copy, &scan, &fuzz_limits, &head) == 0) {
+        char *out = malloc(h1_print_bound(&head, &none) + H1_PAD);
+        size_t len;
+
         ensure(!head_has_id(&head, FIELD_CONTENT_LENGTH) && !head_has_id(&head, FIELD_HOST));
-        out = malloc(h1_print_bound(&head, &none));
         ensure(out != NULL);
-        len = (ptrdiff_t)h1_print_trailers(out, &head);
-        ensure(chunked_trailers((weir_str){ out, (size_t)len }, &reason) == len);
-        ensure(h1_parse_trailers((weir_str){ out, (size_t)len }, &printed_limits, &again,
-                                 WEIR_EBADBODY, &fault) == 0);
+        len = h1_print_trailers(out, &head);
+        memset(out + len, 'A', H1_PAD);
+        ensure(find_trailers((weir_str){ out, len }, r, &scan) == (ptrdiff_t)len);
+        ensure(parse_trailers(out, &scan, &printed_limits, &again) == 0);
         ensure_same_fields(&head, &again);
         free(out);
     }
@@ -112,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ensure((whole.rc == -1) == (whole.reason != NULL));
     if (whole.rc == CHUNKED_TRAILERS) {
         check_again(&whole);
-        check_trailers((weir_str){ text.ptr + whole.used, text.len - whole.used });
+        check_trailers((weir_str){ text.ptr + whole.used, text.len - whole.used }, &r);
     }
     free(whole.data);
     return 0;

@@ -1,5 +1,5 @@
-/* fuzz_request_head.c -- a request head that is accepted says the same once more after it was printed,
- * and no byte of it can open a second request. */
+/* fuzz_request_head.c -- a request head that is accepted says the same once more after it was
+ * printed, and no byte of it can open a second request. */
 #include "heads.h"
 
 #include "codec/uri.h"
@@ -29,7 +29,7 @@ static void forward(const struct weir_head *head, const struct framing *framing,
     text = print_checked(&up, &extra);
     ensure(scan_checked(text, &scan) == 1 && scan.at == text.len);
     head_init(&again, arena, 0);
-    ensure(h1_parse_request(text, scan.lines, &printed_limits, &again, &fault) == 0);
+    ensure(parse_checked(text.ptr, &scan, H1_REQUEST, &printed_limits, &again, &fault) == 0);
     ensure(weir_str_eq(again.method, head->method) && weir_str_eq(again.target, head->target));
     ensure(again.minor == 1);
     ensure(framing_request(&again, &framing_again, &fault) == 0);
@@ -42,9 +42,9 @@ static void forward(const struct weir_head *head, const struct framing *framing,
     free((char *)text_again.ptr);
 }
 
-static void check_head(weir_str text, size_t lines)
+static void check_head(const char *text, const struct h1_scan *scan)
 {
-    char *copy = exact_copy(text);
+    char *copy = padded_copy((weir_str){ text, scan->at });
     struct h1_fault fault = { NULL };
     struct weir_head head;
     struct framing framing;
@@ -54,7 +54,7 @@ static void check_head(weir_str text, size_t lines)
 
     arena_init(&arena, NULL, 0);
     head_init(&head, &arena, 0);
-    rc = h1_parse_request((weir_str){ copy, text.len }, lines, &fuzz_limits, &head, &fault);
+    rc = parse_checked(copy, scan, H1_REQUEST, &fuzz_limits, &head, &fault);
     ensure(rc == 0 || (is_refusal(rc) && fault.reason != NULL));
     if (rc == 0) {
         ensure(head.minor == 0 || head_count_id(&head, FIELD_HOST) == 1);
@@ -81,6 +81,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct h1_scan scan;
 
     if (scan_checked(text, &scan) == 1)
-        check_head((weir_str){ text.ptr, scan.at }, scan.lines);
+        check_head(text.ptr, &scan);
     return 0;
 }

@@ -22,7 +22,7 @@ static void forward(const struct weir_head *head, const struct framing *framing,
     text = print_checked(&down, &extra);
     ensure(scan_checked(text, &scan) == 1 && scan.at == text.len);
     head_init(&again, arena, 0);
-    ensure(h1_parse_response(text, scan.lines, &printed_limits, &again, &fault) == 0);
+    ensure(parse_checked(text.ptr, &scan, H1_RESPONSE, &printed_limits, &again, &fault) == 0);
     ensure(again.status == head->status);
     ensure(head->reason.len == 0 || weir_str_eq(again.reason, head->reason));
     ensure(framing_response(&again, method, &framing_again, &fault) == 0);
@@ -36,9 +36,9 @@ static void forward(const struct weir_head *head, const struct framing *framing,
     free((char *)text.ptr);
 }
 
-static void check_head(weir_str text, size_t lines, enum method method)
+static void check_head(const char *text, const struct h1_scan *scan, enum method method)
 {
-    char *copy = exact_copy(text);
+    char *copy = padded_copy((weir_str){ text, scan->at });
     struct h1_fault fault = { NULL };
     struct framing framing;
     struct weir_head head;
@@ -47,7 +47,7 @@ static void check_head(weir_str text, size_t lines, enum method method)
 
     arena_init(&arena, NULL, 0);
     head_init(&head, &arena, 0);
-    rc = h1_parse_response((weir_str){ copy, text.len }, lines, &fuzz_limits, &head, &fault);
+    rc = parse_checked(copy, scan, H1_RESPONSE, &fuzz_limits, &head, &fault);
     ensure(rc == 0 || rc == WEIR_EUPHEAD || rc == WEIR_EUPHEADSIZE);
     ensure(rc == 0 || fault.reason != NULL);
     if (rc == 0) {
@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (scan_checked(text, &scan) == 1) {
         for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-            check_head((weir_str){ text.ptr, scan.at }, scan.lines, methods[i]);
+            check_head(text.ptr, &scan, methods[i]);
     }
     return 0;
 }

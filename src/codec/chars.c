@@ -2,8 +2,9 @@
 #include "codec/chars.h"
 
 #define VISIBLE (CHAR_VALUE | CHAR_QUOTED)
-#define ALNUM   (VISIBLE | CHAR_TOKEN | CHAR_TARGET | CHAR_HOST | CHAR_UNRESERVED)
-#define SUB     (VISIBLE | CHAR_TARGET | CHAR_HOST) /* sub-delims that are no tchar */
+#define URI     (VISIBLE | CHAR_TARGET | CHAR_QUERY)
+#define ALNUM   (URI | CHAR_TOKEN | CHAR_HOST | CHAR_UNRESERVED)
+#define SUB     (URI | CHAR_HOST) /* sub-delims that are no tchar */
 
 /* clang-format off */
 const uint8_t char_class[256] = {
@@ -19,28 +20,28 @@ const uint8_t char_class[256] = {
     ['*'  ... '+']  = SUB | CHAR_TOKEN,
     [',']         = SUB,
     ['-'  ... '.']  = ALNUM,
-    ['/']         = VISIBLE | CHAR_TARGET,
-    ['0'  ... '9']  = ALNUM | CHAR_HEX | CHAR_DIGIT,
-    [':']         = VISIBLE | CHAR_TARGET,
+    ['/']         = URI,
+    ['0'  ... '9']  = ALNUM | CHAR_HEX,
+    [':']         = URI,
     [';']         = SUB,
     ['<']         = VISIBLE,
     ['=']         = SUB,
     ['>']         = VISIBLE,
-    ['?']         = VISIBLE | CHAR_TARGET,
-    ['@']         = VISIBLE | CHAR_TARGET,
+    ['?']         = URI,
+    ['@']         = URI,
     ['A'  ... 'F']  = ALNUM | CHAR_HEX,
     ['G'  ... 'Z']  = ALNUM,
-    ['[']         = VISIBLE | CHAR_TARGET,
+    ['[']         = URI,
     ['\\']        = CHAR_VALUE,
-    [']']         = VISIBLE | CHAR_TARGET,
-    ['^']         = VISIBLE | CHAR_TOKEN,
+    [']']         = URI,
+    ['^']         = VISIBLE | CHAR_QUERY | CHAR_TOKEN,
     ['_']         = ALNUM,
-    ['`']         = VISIBLE | CHAR_TOKEN,
+    ['`']         = VISIBLE | CHAR_QUERY | CHAR_TOKEN,
     ['a'  ... 'f']  = ALNUM | CHAR_HEX,
     ['g'  ... 'z']  = ALNUM,
-    ['{']         = VISIBLE,
-    ['|']         = VISIBLE | CHAR_TOKEN,
-    ['}']         = VISIBLE,
+    ['{']         = VISIBLE | CHAR_QUERY,
+    ['|']         = URI | CHAR_TOKEN,
+    ['}']         = VISIBLE | CHAR_QUERY,
     ['~']         = ALNUM,
     [0x80 ... 0xff] = VISIBLE, /* obs-text */
 };

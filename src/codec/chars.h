@@ -7,11 +7,11 @@
 enum {
     CHAR_TOKEN = 1,      /* tchar, RFC 9110 5.6.2 */
     CHAR_VALUE = 2,      /* field-vchar, SP and HTAB, RFC 9110 5.5: all but controls */
-    CHAR_TARGET = 4,     /* pchar without "%", and "/" "?" "[" "]": see uri.h */
+    CHAR_TARGET = 4,     /* pchar without "%", and "/" "?" "[" "]" "|": see uri.h */
     CHAR_HOST = 8,       /* unreserved and sub-delims: reg-name without "%" */
     CHAR_UNRESERVED = 16, /* RFC 3986 2.3 */
     CHAR_HEX = 32,
-    CHAR_DIGIT = 64,
+    CHAR_QUERY = 64,     /* CHAR_TARGET, and "^" "`" "{" "}" */
     CHAR_QUOTED = 128,   /* qdtext, RFC 9110 5.6.4 */
 };
 

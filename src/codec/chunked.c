@@ -2,7 +2,6 @@
 #include "codec/chunked.h"
 
 #include "codec/chars.h"
-#include "codec/h1_scan.h"
 
 /* In the order of the grammar. "Blank" states are behind a blank, where less may follow. */
 enum state {
@@ -172,9 +171,8 @@ int chunked_next(struct chunked *c, weir_str *in, weir_str *piece)
     return c->state == BROKEN ? -1 : CHUNKED_MORE;
 }
 
-ptrdiff_t chunked_trailers(weir_str in, const char **reason)
+ptrdiff_t chunked_trailers(struct h1_scan *scan, weir_str in)
 {
-    struct h1_scan scan;
     int rc;
 
     if (in.len > 0 && in.ptr[0] == '\r') {
@@ -182,16 +180,11 @@ ptrdiff_t chunked_trailers(weir_str in, const char **reason)
             return 0;
         if (in.ptr[1] == '\n')
             return 2;
-        *reason = "a CR that no LF follows behind the last chunk";
+        scan->reason = "a CR that no LF follows behind the last chunk";
         return -1;
     }
-    h1_scan_init(&scan);
-    rc = h1_scan(&scan, in.ptr, in.len);
-    if (rc < 0) {
-        *reason = scan.reason;
-        return -1;
-    }
-    return rc == 1 ? (ptrdiff_t)scan.at : 0;
+    rc = h1_scan(scan, in.ptr, in.len);
+    return rc < 0 ? -1 : rc > 0 ? (ptrdiff_t)scan->at : 0;
 }
 
 size_t chunked_print_head(char out[CHUNK_HEAD_MAX], uint64_t len)

@@ -12,7 +12,7 @@
 #ifndef CODEC_CHUNKED_H
 #define CODEC_CHUNKED_H
 
-#include "base/base.h"
+#include "codec/h1_scan.h"
 
 enum { CHUNK_LINE_MAX = 4096, CHUNK_EXT_MAX = 16384 };
 
@@ -35,10 +35,11 @@ void chunked_init(struct chunked *c);
  * CHUNKED_MORE: the input is used up. -1: malformed, with c->reason; so says every later call. */
 int chunked_next(struct chunked *c, weir_str *in, weir_str *piece);
 
-/* Finds the end of a trailer section at the front of `in`: its length with the final CRLF; 0 if it
- * is not all there; -1 if malformed (bare CR or LF, control bytes), with *reason. An empty section
- * is the two bytes CRLF. Looks at all of `in` each time: the caller bounds it. */
-ptrdiff_t chunked_trailers(weir_str in, const char **reason);
+/* Finds the end of a trailer section at the front of `in`, of which `scan` (initialised before the
+ * first call) has seen a part: its length with the final CRLF; 0 if it is not all there; -1 if
+ * malformed (bare CR or LF, control bytes), with scan->reason. An empty section is the two bytes
+ * CRLF. */
+ptrdiff_t chunked_trailers(struct h1_scan *scan, weir_str in);
 
 enum { CHUNK_HEAD_MAX = 18 }; /* 16 hex digits and CRLF */
 

@@ -1,4 +1,5 @@
-/* forwarded.c -- parameters with tokens or quoted strings as values; and a number that counts down. */
+/* forwarded.c -- parameters with tokens or quoted strings as values; and a number that counts down.
+ */
 #include "codec/forwarded.h"
 
 #include "codec/chars.h"

@@ -1,4 +1,5 @@
-/* forwarded.h -- the Forwarded field (RFC 7239), written; and Max-Forwards (RFC 9110 7.6.2), read. */
+/* forwarded.h -- the Forwarded field (RFC 7239), written; and Max-Forwards (RFC 9110 7.6.2), read.
+ */
 #ifndef CODEC_FORWARDED_H
 #define CODEC_FORWARDED_H
 

@@ -22,7 +22,7 @@ bool parse_length(weir_str digits, uint64_t *out)
     if (digits.len == 0)
         return false;
     for (size_t i = 0; i < digits.len; i++) {
-        if (!char_is(digits.ptr[i], CHAR_DIGIT))
+        if (!is_digit(digits.ptr[i]))
             return false;
         if (__builtin_mul_overflow(n, 10u, &n) ||
             __builtin_add_overflow(n, (uint64_t)(digits.ptr[i] - '0'), &n))

@@ -1,13 +1,11 @@
-/* h1_parse.c -- the second pass over a head. Every line is known to end with CRLF, so loops over
- * bytes need no bound: CR is neither a token nor a digit, and stops them. */
+/* h1_parse.c -- the second pass over a head: start lines, the fields as h1_split.h finds them, and
+ * what a target and Host say together. The end of every line is known from the first pass. */
 #include "codec/h1_parse.h"
 
 #include "codec/chars.h"
+#include "codec/h1_split.h"
+#include "codec/head_names.h"
 #include "codec/uri.h"
-
-#if defined(__x86_64__)
-#include <emmintrin.h>
-#endif
 
 /* What the parts of a head are refused with: requests and responses differ. */
 struct refusals {
@@ -23,124 +21,26 @@ static int refuse(struct h1_fault *fault, int err, const char *reason)
     return err;
 }
 
-/* `skip_name` passes over a name, or over its beginning: letters, digits and "-", of which nearly
- * all names consist, 16 bytes at a time. `find_cr` is the CR at or behind `p`; there is one before
- * `end`. */
-#if defined(__x86_64__)
-
-static inline __m128i up_to(__m128i bytes, char first, int count)
-{
-    __m128i from = _mm_sub_epi8(bytes, _mm_set1_epi8(first));
-
-    return _mm_cmpeq_epi8(_mm_min_epu8(from, _mm_set1_epi8((char)(count - 1))), from);
-}
-
-static inline const char *skip_name(const char *p, const char *end)
-{
-    for (; end - p >= 16; p += 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)p);
-        __m128i letters = up_to(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 26);
-        __m128i dashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
-        __m128i good = _mm_or_si128(_mm_or_si128(letters, dashes), up_to(bytes, '0', 10));
-        unsigned bad = (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
-
-        if (likely(bad != 0))
-            return p + __builtin_ctz(bad);
-    }
-    return p;
-}
-
-static inline const char *find_cr(const char *p, const char *end)
-{
-    const __m128i cr = _mm_set1_epi8('\r');
-
-    for (; end - p >= 16; p += 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)p);
-        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, cr));
-
-        if (mask != 0)
-            return p + __builtin_ctz(mask);
-    }
-    while (*p != '\r')
-        p++;
-    return p;
-}
-#else
-
-static inline const char *skip_name(const char *p, const char *end)
-{
-    (void)end;
-    return p;
-}
-
-static inline const char *find_cr(const char *p, const char *end)
-{
-    return memchr(p, '\r', (size_t)(end - p));
-}
-
-#endif
-
-/* Why is `c` not the colon behind a field name that began at `name`? */
-static const char *why_no_colon(const char *name, const char *at)
-{
-    if (at == name)
-        return is_blank(*at) ? "a folded field line" /* obs-fold, RFC 9112 5.2 */
-               : *at == ':'  ? "a field without a name"
-                             : "a field name that is no token";
-    if (is_blank(*at))
-        return "a blank before the colon of a field"; /* it smuggles, RFC 9112 5.1 */
-    return *at == '\r' ? "a field line without a colon" : "a field name that is no token";
-}
-
-/* One field line at `*at`, which is moved behind it. */
-static inline int parse_field(const char **at, const char *end, size_t max_field,
-                              const struct refusals *as, struct field *out, struct h1_fault *fault)
-{
-    const char *name = *at, *colon = skip_name(name, end), *value, *cr, *value_end;
-
-    while (char_is(*colon, CHAR_TOKEN))
-        colon++;
-    if (unlikely(*colon != ':' || colon == name))
-        return refuse(fault, as->malformed, why_no_colon(name, colon));
-    value = colon + 1;
-    cr = value_end = find_cr(value, end);
-    if (unlikely((size_t)(cr - name) > max_field || colon - name > FIELD_NAME_MAX))
-        return refuse(fault, as->field_size, "a field line longer than --max-field");
-    if (likely(*value == ' ')) /* nearly always one blank before, and none behind */
-        value++;
-    if (unlikely(is_blank(*value) || is_blank(value_end[-1]))) {
-        while (is_blank(*value))
-            value++;
-        while (value_end > value && is_blank(value_end[-1]))
-            value_end--;
-    }
-    *out = (struct field){
-        .name = name,
-        .name_len = (uint16_t)(colon - name),
-        .value = value,
-        .value_len = (uint32_t)(value_end - value),
-        .id = (uint8_t)field_id_of((weir_str){ name, (size_t)(colon - name) }),
-    };
-    *at = cr + 2;
-    return 0;
-}
-
-/* `count` field lines at `at`, up to the empty line that ends the head. */
-static int parse_fields(const char *at, const char *end, size_t count,
+/* The lines behind the start line. `*twice` tells which known names stand there more than once. */
+static int parse_fields(const char *text, const struct h1_scan *scan,
                         const struct h1_limits *limits, const struct refusals *as,
-                        struct weir_head *out, struct h1_fault *fault)
+                        struct weir_head *out, uint64_t *twice, struct h1_fault *fault)
 {
+    size_t count = scan->lines - 1;
+    struct split_fields split;
+    enum split rc;
+
     if (count > limits->max_fields)
         return refuse(fault, as->field_count, "more fields than --max-fields");
     if (!head_reserve(out, (uint32_t)count))
         return refuse(fault, WEIR_ENOMEM, weir_error_text(WEIR_ENOMEM));
-    for (size_t i = 0; i < count; i++) {
-        struct field *f = &out->fields[out->count];
-
-        TRY(parse_field(&at, end, limits->max_field, as, f, fault));
-        out->present |= (UINT64_C(1) << f->id) & ~UINT64_C(1);
-        out->count++;
-    }
+    split.fields = out->fields + out->count;
+    rc = h1_split(text, scan, 1, limits->max_field, &split);
+    if (unlikely(rc != SPLIT_DONE))
+        return refuse(fault, rc == SPLIT_BAD ? as->malformed : as->field_size, split.reason);
+    out->count += (uint32_t)count;
+    out->present |= split.present;
+    *twice = split.twice;
     return 0;
 }
 
@@ -152,44 +52,77 @@ static bool is_version(const char *p)
 
 enum { VERSION_LEN = 8 };
 
-static const char *why_no_version(const char *target, const char *cr)
+/* The minor version of the `HTTP/1.x` at `p`, -1 for another major version, -2 for no version. */
+static inline int version_at(const char *p)
 {
-    return memchr(target, ' ', (size_t)(cr - target)) != NULL
-               ? "a malformed HTTP version"
-               : "a request line without an HTTP version"; /* HTTP/0.9 */
+    if (likely(memcmp(p, "HTTP/1.1", VERSION_LEN) == 0))
+        return 1;
+    if (!is_version(p))
+        return -2;
+    return p[5] == '1' ? p[7] - '0' : -1;
+}
+
+/* What is wrong with a request line behind its method, where no version is found at its end. */
+static int refuse_line(const char *target, const char *cr, const struct h1_limits *limits,
+                       struct h1_fault *fault)
+{
+    if ((size_t)(cr - target) > limits->max_target + VERSION_LEN + 1)
+        return refuse(fault, WEIR_ETARGETSIZE, "a request target longer than --max-target");
+    return refuse(fault, WEIR_EBADHEAD,
+                  memchr(target, ' ', (size_t)(cr - target)) != NULL
+                      ? "a malformed HTTP version"
+                      : "a request line without an HTTP version"); /* HTTP/0.9 */
+}
+
+/* The length of the method at `p` and its number; 0 for none. The known ones fit into a word with
+ * the blank behind them: one look finds the blank, one comparison the method. */
+static size_t read_method(const char *p, enum method *id)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word, other, blanks;
+    size_t len = 0;
+
+    memcpy(&word, p, sizeof(word));
+    other = word ^ ones * ' ';
+    blanks = (other - ones) & ~other & ones << 7; /* the lowest bit is that of the first blank */
+    *id = blanks != 0 ? method_of_word(word & (((blanks & -blanks) >> 7) - 1)) : METHOD_OTHER;
+    if (likely(*id != METHOD_OTHER))
+        return (size_t)__builtin_ctzll(blanks) / 8;
+    while (char_is(p[len], CHAR_TOKEN))
+        len++;
+    return len;
 }
 
 /* method SP request-target SP HTTP-version CRLF, single blanks (RFC 9112 3). */
-static int parse_request_line(const char **at, const char *end, const struct h1_limits *limits,
-                              struct weir_head *out, weir_str *target, struct h1_fault *fault)
+static int parse_request_line(const char *text, const struct h1_scan *scan,
+                              const struct h1_limits *limits, struct weir_head *out,
+                              weir_str *target, struct h1_fault *fault)
 {
-    const char *method = *at, *p = method, *cr, *version;
+    const char *cr = text + scan->ends[0], *p, *version;
+    enum method id;
+    size_t len = read_method(text, &id);
+    int minor;
 
-    while (char_is(*p, CHAR_TOKEN))
-        p++;
-    if (p == method || *p != ' ')
+    p = text + len;
+    if (unlikely(len == 0 || *p != ' '))
         return refuse(fault, WEIR_EBADHEAD,
                       *p == '\r' ? "a request line without a target" : "a method that is no token");
-    out->method = (weir_str){ method, (size_t)(p - method) };
-    out->method_id = (uint8_t)method_of(out->method);
-    if (*++p == ' ')
+    out->method = (weir_str){ text, len };
+    out->method_id = (uint8_t)id;
+    if (unlikely(*++p == ' '))
         return refuse(fault, WEIR_EBADHEAD, "two blanks in a row in the request line");
-    cr = find_cr(p, end);
     version = cr - VERSION_LEN;
-    if (cr - p < VERSION_LEN + 2 || version[-1] != ' ' || !is_version(version)) {
-        if ((size_t)(cr - p) > limits->max_target + VERSION_LEN + 1)
-            return refuse(fault, WEIR_ETARGETSIZE, "a request target longer than --max-target");
-        return refuse(fault, WEIR_EBADHEAD, why_no_version(p, cr));
-    }
+    minor = cr - p < VERSION_LEN + 2 ? -2 : version_at(version);
+    if (unlikely(minor == -2 || version[-1] != ' '))
+        return refuse_line(p, cr, limits, fault);
     *target = (weir_str){ p, (size_t)(version - 1 - p) };
-    if (target->len > limits->max_target)
+    if (unlikely(target->len > limits->max_target))
         return refuse(fault, WEIR_ETARGETSIZE, "a request target longer than --max-target");
-    if (version[-2] == ' ')
+    if (unlikely(version[-2] == ' '))
         return refuse(fault, WEIR_EBADHEAD, "two blanks in a row in the request line");
-    if (version[5] != '1')
+    if (unlikely(minor < 0))
         return refuse(fault, WEIR_EVERSION, "a major version of HTTP other than 1");
-    out->minor = (uint8_t)(version[7] - '0');
-    *at = cr + 2;
+    out->minor = (uint8_t)minor;
     return 0;
 }
 
@@ -213,13 +146,13 @@ static int set_absolute_path(struct weir_head *out, weir_str path)
     return 0;
 }
 
-static int check_host(struct weir_head *out, struct h1_fault *fault)
+static int check_host(struct weir_head *out, bool twice, struct h1_fault *fault)
 {
     const struct field *host = head_first_id(out, FIELD_HOST);
 
     if (host == NULL)
         return out->minor == 0 ? 0 : refuse(fault, WEIR_EBADHOST, "no Host field");
-    if (head_next_id(out, host) != NULL)
+    if (twice)
         return refuse(fault, WEIR_EBADHOST, "more than one Host field");
     out->authority = (weir_str){ host->value, host->value_len };
     if (host->value_len > 0 && !authority_valid(out->authority))
@@ -228,12 +161,13 @@ static int check_host(struct weir_head *out, struct h1_fault *fault)
 }
 
 /* Takes the target apart and brings it together with Host. */
-static int settle_target(struct weir_head *out, weir_str text, struct h1_fault *fault)
+static int settle_target(struct weir_head *out, weir_str text, const char *readable, bool two_hosts,
+                         struct h1_fault *fault)
 {
     struct target target;
 
-    TRY(target_parse(text, (enum method)out->method_id, &target, fault));
-    TRY(check_host(out, fault));
+    TRY(target_parse_in(text, readable, (enum method)out->method_id, &target, fault));
+    TRY(check_host(out, two_hosts, fault));
     out->target = target.path;
     if (likely(target.form == TARGET_ORIGIN || target.form == TARGET_ASTERISK))
         return 0;
@@ -246,28 +180,65 @@ static int settle_target(struct weir_head *out, weir_str text, struct h1_fault *
     return out->failed;
 }
 
-int h1_parse_request(weir_str text, size_t lines, const struct h1_limits *limits,
+static int too_large(const struct h1_scan *scan, enum h1_side side, const struct h1_limits *limits,
+                     struct h1_fault *fault)
+{
+    if (side == H1_RESPONSE)
+        return refuse(fault, WEIR_EUPHEADSIZE, "a response head longer than --max-head");
+    if (scan->lines == 0 && scan->at > limits->max_target)
+        return refuse(fault, WEIR_ETARGETSIZE, "a request target longer than --max-target");
+    return refuse(fault, WEIR_EHEADSIZE, "a request head longer than --max-head");
+}
+
+int h1_collect(struct h1_scan *scan, enum h1_side side, const struct h1_limits *limits,
+               weir_str *in, struct h1_fault *fault)
+{
+    int rc;
+
+    /* RFC 9112 2.2: a server passes over one empty line before a request line. */
+    if (side == H1_REQUEST && scan->at == 0 && !scan->skipped && in->len > 0 && *in->ptr == '\r') {
+        if (in->len == 1)
+            return 0;
+        if (in->ptr[1] == '\n') {
+            in->ptr += 2;
+            in->len -= 2;
+            scan->skipped = true;
+        }
+    }
+    rc = h1_scan(scan, in->ptr, in->len);
+    if (rc < 0)
+        return refuse(fault, side == H1_REQUEST ? WEIR_EBADHEAD : WEIR_EUPHEAD, scan->reason);
+    if (scan->at > limits->max_head)
+        return too_large(scan, side, limits, fault);
+    if (scan->lines > limits->max_fields + (size_t)1)
+        return refuse(fault, side == H1_REQUEST ? WEIR_EFIELDCOUNT : WEIR_EUPHEADSIZE,
+                      "more fields than --max-fields");
+    return rc;
+}
+
+int h1_parse_request(const char *text, const struct h1_scan *scan, const struct h1_limits *limits,
                      struct weir_head *out, struct h1_fault *fault)
 {
-    const char *at = text.ptr, *end = text.ptr + text.len;
+    uint64_t twice;
     weir_str target;
 
-    ensure(lines > 0);
-    TRY(parse_request_line(&at, end, limits, out, &target, fault));
-    TRY(parse_fields(at, end, lines - 1, limits, &of_request, out, fault));
-    return settle_target(out, target, fault);
+    ensure(scan->lines > 0);
+    TRY(parse_request_line(text, scan, limits, out, &target, fault));
+    TRY(parse_fields(text, scan, limits, &of_request, out, &twice, fault));
+    return settle_target(out, target, text + scan->at + H1_PAD, twice >> FIELD_HOST & 1, fault);
 }
 
 /* HTTP-version SP 3DIGIT [SP reason] CRLF (RFC 9112 4, where the second SP is not optional: too
  * many servers leave it away together with the reason). */
-static int parse_status_line(const char **at, const char *end, struct weir_head *out,
+static int parse_status_line(const char *text, const struct h1_scan *scan, struct weir_head *out,
                              struct h1_fault *fault)
 {
-    const char *p = *at, *cr = find_cr(p, end);
+    const char *p = text, *cr = text + scan->ends[0];
+    int minor = cr - p < VERSION_LEN + 4 ? -2 : version_at(p);
 
-    if (cr - p < VERSION_LEN + 4 || !is_version(p) || p[5] != '1' || p[VERSION_LEN] != ' ')
+    if (minor < 0 || p[VERSION_LEN] != ' ')
         return refuse(fault, WEIR_EUPHEAD, "a status line that does not begin with HTTP/1.x");
-    out->minor = (uint8_t)(p[7] - '0');
+    out->minor = (uint8_t)minor;
     p += VERSION_LEN + 1;
     if (!is_digit(p[0]) || !is_digit(p[1]) || !is_digit(p[2]) || (p[3] != ' ' && p[3] != '\r'))
         return refuse(fault, WEIR_EUPHEAD, "a status that is not three digits");
@@ -276,18 +247,17 @@ static int parse_status_line(const char **at, const char *end, struct weir_head 
         return refuse(fault, WEIR_EUPHEAD, "a status outside of 100 to 599");
     p += p[3] == ' ' ? 4 : 3;
     out->reason = (weir_str){ p, (size_t)(cr - p) };
-    *at = cr + 2;
     return 0;
 }
 
-int h1_parse_response(weir_str text, size_t lines, const struct h1_limits *limits,
+int h1_parse_response(const char *text, const struct h1_scan *scan, const struct h1_limits *limits,
                       struct weir_head *out, struct h1_fault *fault)
 {
-    const char *at = text.ptr, *end = text.ptr + text.len;
+    uint64_t twice;
 
-    ensure(lines > 0);
-    TRY(parse_status_line(&at, end, out, fault));
-    return parse_fields(at, end, lines - 1, limits, &of_response, out, fault);
+    ensure(scan->lines > 0);
+    TRY(parse_status_line(text, scan, out, fault));
+    return parse_fields(text, scan, limits, &of_response, out, &twice, fault);
 }
 
 /* RFC 9110 6.5.1. Of the names we know only ETag may come late; the others frame, route,
@@ -295,10 +265,18 @@ int h1_parse_response(weir_str text, size_t lines, const struct h1_limits *limit
 static bool may_be_trailer(const struct field *f)
 {
     static const weir_str barred[] = {
-        { "content-disposition", 19 }, { "content-language", 16 },   { "content-location", 16 },
-        { "if-match", 8 },             { "if-modified-since", 17 },  { "if-none-match", 13 },
-        { "if-range", 8 },             { "if-unmodified-since", 19 }, { "retry-after", 11 },
-        { "warning", 7 },              { "www-authenticate", 16 },   { "x-real-ip", 9 },
+        { "content-disposition", 19 },
+        { "content-language", 16 },
+        { "content-location", 16 },
+        { "if-match", 8 },
+        { "if-modified-since", 17 },
+        { "if-none-match", 13 },
+        { "if-range", 8 },
+        { "if-unmodified-since", 19 },
+        { "retry-after", 11 },
+        { "warning", 7 },
+        { "www-authenticate", 16 },
+        { "x-real-ip", 9 },
     };
     static const weir_str forwarded = { "x-forwarded-", 12 };
     weir_str name = { f->name, f->name_len };
@@ -313,21 +291,25 @@ static bool may_be_trailer(const struct field *f)
            !weir_str_eq_nocase((weir_str){ name.ptr, forwarded.len }, forwarded);
 }
 
-int h1_parse_trailers(weir_str text, const struct h1_limits *limits, struct weir_head *out, int err,
-                      struct h1_fault *fault)
+int h1_parse_trailers(const char *text, const struct h1_scan *scan, const struct h1_limits *limits,
+                      struct weir_head *out, int err, struct h1_fault *fault)
 {
-    const struct refusals as = { err, err, err };
-    const char *at = text.ptr, *end = text.ptr + text.len;
+    struct split_fields split;
+    uint32_t kept = out->count;
 
-    for (unsigned seen = 0; *at != '\r'; seen++) {
-        struct field f = { 0 };
-
-        if (seen == limits->max_fields)
-            return refuse(fault, err, "more trailers than --max-fields");
-        TRY(parse_field(&at, end, limits->max_field, &as, &f, fault));
-        if (may_be_trailer(&f))
-            head_add_raw(out, (weir_str){ f.name, f.name_len }, (weir_str){ f.value, f.value_len },
-                         (enum field_id)f.id);
+    if (scan->lines > limits->max_fields)
+        return refuse(fault, err, "more trailers than --max-fields");
+    if (!head_reserve(out, (uint32_t)scan->lines))
+        return refuse(fault, WEIR_ENOMEM, weir_error_text(WEIR_ENOMEM));
+    split.fields = out->fields + out->count;
+    if (h1_split(text, scan, 0, limits->max_field, &split) != SPLIT_DONE)
+        return refuse(fault, err, split.reason);
+    for (size_t i = 0; i < scan->lines; i++) {
+        if (!may_be_trailer(&split.fields[i]))
+            continue;
+        out->fields[kept++] = split.fields[i];
+        out->present |= (UINT64_C(1) << split.fields[i].id) & ~UINT64_C(1);
     }
-    return out->failed;
+    out->count = kept;
+    return 0;
 }

@@ -152,8 +152,9 @@ bool head_lists_token(const struct weir_head *h, enum field_id id, weir_str toke
  * ones; empty if there is none; absent without memory. */
 weir_str head_join_id(const struct weir_head *h, enum field_id id, struct arena *arena);
 
-/* Does a request ask for another protocol (RFC 9110 7.8): in HTTP/1.1, with `upgrade` in Connection,
- * and with an Upgrade that lists at least one protocol, all well-formed (name ["/" version])? */
+/* Does a request ask for another protocol (RFC 9110 7.8): in HTTP/1.1, with `upgrade` in
+ * Connection, and with an Upgrade that lists at least one protocol, all well-formed (name ["/"
+ * version])? */
 bool head_asks_upgrade(const struct weir_head *req);
 
 /* Does a 101 switch to what the request offered: `upgrade` in Connection, and an Upgrade that lists

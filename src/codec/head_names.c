@@ -1,114 +1,106 @@
-/* head_names.c -- known names of fields and methods. A name is found by one look into a table: its
- * length, first and last letter together name a slot, in which at most one known name lives. */
-#include "codec/chars.h"
-#include "codec/head.h"
+/* head_names.c -- known names of fields and methods. A field name is found by one look into a
+ * table, in which at most one known name lives where it would (head_names.h). */
+#include "codec/head_names.h"
 
-static const weir_str names[FIELD_COUNT] = {
-    [FIELD_OTHER] = { "", 0 },
+#include "codec/chars.h"
+
+static const weir_str names[FIELD_COUNT] = { [FIELD_OTHER] = { "", 0 },
 #define X(id, name) [FIELD_##id] = { name, sizeof(name) - 1 },
-    FIELD_NAMES(X)
+                                             FIELD_NAMES(X)
 #undef X
 };
 
-enum { SLOTS = 128, LONGEST = 19 };
+#define ROW(id_, len, a, b, c, name) \
+    [FIELD_ROW(len, (uint32_t)(a) | (uint32_t)(b) << 8 | \
+                        (uint32_t)(c) << 16)] = { .key = name ":", .id = FIELD_##id_ }
 
-/* Letters count without case. No two names below share a slot: the compiler warns of a second
- * initialiser, and the unit test looks all names up. */
-#define SLOT(len, first, last) \
-    (((len) + ((first) | 0x20) * 3 + ((last) | 0x20) * 18) & (SLOTS - 1))
-
+/* If a new name meets another, the compiler warns of a second initialiser: then FIELD_MIX needs
+ * another odd multiplier. The unit test looks all names up. */
 /* clang-format off */
-static const uint8_t slots[SLOTS] = {
-    [SLOT(6,  'a', 't')] = FIELD_ACCEPT,
-    [SLOT(15, 'a', 'g')] = FIELD_ACCEPT_ENCODING,
-    [SLOT(3,  'a', 'e')] = FIELD_AGE,
-    [SLOT(13, 'a', 'n')] = FIELD_AUTHORIZATION,
-    [SLOT(13, 'c', 'l')] = FIELD_CACHE_CONTROL,
-    [SLOT(10, 'c', 'n')] = FIELD_CONNECTION,
-    [SLOT(16, 'c', 'g')] = FIELD_CONTENT_ENCODING,
-    [SLOT(14, 'c', 'h')] = FIELD_CONTENT_LENGTH,
-    [SLOT(13, 'c', 'e')] = FIELD_CONTENT_RANGE,
-    [SLOT(12, 'c', 'e')] = FIELD_CONTENT_TYPE,
-    [SLOT(6,  'c', 'e')] = FIELD_COOKIE,
-    [SLOT(4,  'd', 'e')] = FIELD_DATE,
-    [SLOT(4,  'e', 'g')] = FIELD_ETAG,
-    [SLOT(6,  'e', 't')] = FIELD_EXPECT,
-    [SLOT(7,  'e', 's')] = FIELD_EXPIRES,
-    [SLOT(9,  'f', 'd')] = FIELD_FORWARDED,
-    [SLOT(4,  'h', 't')] = FIELD_HOST,
-    [SLOT(14, 'h', 's')] = FIELD_HTTP2_SETTINGS,
-    [SLOT(10, 'k', 'e')] = FIELD_KEEP_ALIVE,
-    [SLOT(13, 'l', 'd')] = FIELD_LAST_MODIFIED,
-    [SLOT(8,  'l', 'n')] = FIELD_LOCATION,
-    [SLOT(12, 'm', 's')] = FIELD_MAX_FORWARDS,
-    [SLOT(6,  'p', 'a')] = FIELD_PRAGMA,
-    [SLOT(18, 'p', 'e')] = FIELD_PROXY_AUTHENTICATE,
-    [SLOT(19, 'p', 'n')] = FIELD_PROXY_AUTHORIZATION,
-    [SLOT(16, 'p', 'n')] = FIELD_PROXY_CONNECTION,
-    [SLOT(5,  'r', 'e')] = FIELD_RANGE,
-    [SLOT(7,  'r', 'r')] = FIELD_REFERER,
-    [SLOT(6,  's', 'r')] = FIELD_SERVER,
-    [SLOT(10, 's', 'e')] = FIELD_SET_COOKIE,
-    [SLOT(2,  't', 'e')] = FIELD_TE,
-    [SLOT(7,  't', 'r')] = FIELD_TRAILER,
-    [SLOT(17, 't', 'g')] = FIELD_TRANSFER_ENCODING,
-    [SLOT(7,  'u', 'e')] = FIELD_UPGRADE,
-    [SLOT(10, 'u', 't')] = FIELD_USER_AGENT,
-    [SLOT(4,  'v', 'y')] = FIELD_VARY,
-    [SLOT(3,  'v', 'a')] = FIELD_VIA,
-    [SLOT(15, 'x', 'r')] = FIELD_X_FORWARDED_FOR,
-    [SLOT(16, 'x', 't')] = FIELD_X_FORWARDED_HOST,
-    [SLOT(17, 'x', 'o')] = FIELD_X_FORWARDED_PROTO,
+const struct field_row field_rows[FIELD_ROWS] __attribute__((aligned(32))) = {
+    ROW(ACCEPT, 6, 'a', 'c', 'c', "accept"),
+    ROW(ACCEPT_ENCODING, 15, 'a', 'c', 'c', "accept-encoding"),
+    ROW(AGE, 3, 'a', 'g', 'e', "age"),
+    ROW(AUTHORIZATION, 13, 'a', 'u', 't', "authorization"),
+    ROW(CACHE_CONTROL, 13, 'c', 'a', 'c', "cache-control"),
+    ROW(CONNECTION, 10, 'c', 'o', 'n', "connection"),
+    ROW(CONTENT_ENCODING, 16, 'c', 'o', 'n', "content-encoding"),
+    ROW(CONTENT_LENGTH, 14, 'c', 'o', 'n', "content-length"),
+    ROW(CONTENT_RANGE, 13, 'c', 'o', 'n', "content-range"),
+    ROW(CONTENT_TYPE, 12, 'c', 'o', 'n', "content-type"),
+    ROW(COOKIE, 6, 'c', 'o', 'o', "cookie"),
+    ROW(DATE, 4, 'd', 'a', 't', "date"),
+    ROW(ETAG, 4, 'e', 't', 'a', "etag"),
+    ROW(EXPECT, 6, 'e', 'x', 'p', "expect"),
+    ROW(EXPIRES, 7, 'e', 'x', 'p', "expires"),
+    ROW(FORWARDED, 9, 'f', 'o', 'r', "forwarded"),
+    ROW(HOST, 4, 'h', 'o', 's', "host"),
+    ROW(HTTP2_SETTINGS, 14, 'h', 't', 't', "http2-settings"),
+    ROW(KEEP_ALIVE, 10, 'k', 'e', 'e', "keep-alive"),
+    ROW(LAST_MODIFIED, 13, 'l', 'a', 's', "last-modified"),
+    ROW(LOCATION, 8, 'l', 'o', 'c', "location"),
+    ROW(MAX_FORWARDS, 12, 'm', 'a', 'x', "max-forwards"),
+    ROW(PRAGMA, 6, 'p', 'r', 'a', "pragma"),
+    ROW(PROXY_AUTHENTICATE, 18, 'p', 'r', 'o', "proxy-authenticate"),
+    ROW(PROXY_AUTHORIZATION, 19, 'p', 'r', 'o', "proxy-authorization"),
+    ROW(PROXY_CONNECTION, 16, 'p', 'r', 'o', "proxy-connection"),
+    ROW(RANGE, 5, 'r', 'a', 'n', "range"),
+    ROW(REFERER, 7, 'r', 'e', 'f', "referer"),
+    ROW(SERVER, 6, 's', 'e', 'r', "server"),
+    ROW(SET_COOKIE, 10, 's', 'e', 't', "set-cookie"),
+    ROW(TE, 2, 't', 'e', ':', "te"),
+    ROW(TRAILER, 7, 't', 'r', 'a', "trailer"),
+    ROW(TRANSFER_ENCODING, 17, 't', 'r', 'a', "transfer-encoding"),
+    ROW(UPGRADE, 7, 'u', 'p', 'g', "upgrade"),
+    ROW(USER_AGENT, 10, 'u', 's', 'e', "user-agent"),
+    ROW(VARY, 4, 'v', 'a', 'r', "vary"),
+    ROW(VIA, 3, 'v', 'i', 'a', "via"),
+    ROW(X_FORWARDED_FOR, 15, 'x', '-', 'f', "x-forwarded-for"),
+    ROW(X_FORWARDED_HOST, 16, 'x', '-', 'f', "x-forwarded-host"),
+    ROW(X_FORWARDED_PROTO, 17, 'x', '-', 'f', "x-forwarded-proto"),
 };
 /* clang-format on */
 
 static_assert(FIELD_COUNT <= 64, "head.present has a bit for every known name");
 
-/* Do the `width` bytes at `p` and at `known` differ in nothing but the case of letters? The known
- * names consist of letters, digits and "-", of which only letters have the bit 0x40: it tells where
- * the bit 0x20 may differ. */
-static inline bool same_but_case(const char *p, const char *known, size_t width)
+/* Do the 8 bytes at `p` and at `key` differ in nothing but the case of letters? The keys consist of
+ * letters, digits, "-" and ":", of which only letters have the bit 0x40: it tells where the bit
+ * 0x20 may differ. */
+static inline bool same_word(const char *p, const char *key, uint64_t mask)
 {
-    uint64_t a = 0, b = 0;
+    uint64_t a, b;
 
-    memcpy(&a, p, width);
-    memcpy(&b, known, width);
-    return ((a ^ b) & ~((b & UINT64_C(0x4040404040404040)) >> 1)) == 0;
+    memcpy(&a, p, sizeof(a));
+    memcpy(&b, key, sizeof(b));
+    return ((a ^ b) & ~((b & UINT64_C(0x4040404040404040)) >> 1) & mask) == 0;
 }
 
-/* Compares in words of `width` bytes, `len` being at least one of them; the last two may
- * overlap. */
-static inline bool is_name_by(const char *p, const char *known, size_t len, size_t width)
+enum field_id field_id_at(const char *line, size_t len)
 {
-    size_t last = len - width;
+    const struct field_row *row = field_row_at(line, len);
+    const char *key = (const char *)row; /* the last word reaches over the id */
+    size_t i = 0;
 
-    for (size_t i = 0; i < last; i += width) {
-        if (!same_but_case(p + i, known + i, width))
-            return false;
+    if (len > FIELD_KEY_MAX)
+        return FIELD_OTHER;
+    for (; i + 8 <= len; i += 8) {
+        if (!same_word(line + i, key + i, UINT64_MAX))
+            return FIELD_OTHER;
     }
-    return same_but_case(p + last, known + last, width);
-}
-
-static inline bool is_name(weir_str name, weir_str known)
-{
-    if (name.len != known.len)
-        return false;
-    if (name.len >= 8)
-        return is_name_by(name.ptr, known.ptr, name.len, 8);
-    if (name.len >= 4)
-        return is_name_by(name.ptr, known.ptr, name.len, 4);
-    return is_name_by(name.ptr, known.ptr, name.len, 2);
+    /* the rest with the colon, without which a name is taken for a longer one */
+    return same_word(line + i, key + i, UINT64_MAX >> (7 - (len - i)) * 8) ? (enum field_id)row->id
+                                                                           : FIELD_OTHER;
 }
 
 enum field_id field_id_of(weir_str name)
 {
-    enum field_id id;
+    char line[FIELD_KEY_MAX + 10] = { 0 };
 
-    if (name.len < 2 || name.len > LONGEST)
+    if (name.len == 0 || name.len > FIELD_KEY_MAX)
         return FIELD_OTHER;
-    id = slots[SLOT((unsigned)name.len, (unsigned char)name.ptr[0],
-                    (unsigned char)name.ptr[name.len - 1])];
-    return id != FIELD_OTHER && is_name(name, names[id]) ? id : FIELD_OTHER;
+    memcpy(line, name.ptr, name.len);
+    line[name.len] = ':';
+    return field_id_at(line, name.len);
 }
 
 weir_str field_name_of(enum field_id id)
@@ -116,24 +108,45 @@ weir_str field_name_of(enum field_id id)
     return names[id];
 }
 
+/* Up to seven letters as one number; little-endian, as all machines are that we build for. */
+#define WORD(a, b, c, d, e, f, g) \
+    ((uint64_t)(a) | (uint64_t)(b) << 8 | (uint64_t)(c) << 16 | (uint64_t)(d) << 24 | \
+     (uint64_t)(e) << 32 | (uint64_t)(f) << 40 | (uint64_t)(g) << 48)
+
+enum method method_of_word(uint64_t word)
+{
+    switch (word) {
+    case WORD('G', 'E', 'T', 0, 0, 0, 0):
+        return METHOD_GET;
+    case WORD('H', 'E', 'A', 'D', 0, 0, 0):
+        return METHOD_HEAD;
+    case WORD('P', 'O', 'S', 'T', 0, 0, 0):
+        return METHOD_POST;
+    case WORD('P', 'U', 'T', 0, 0, 0, 0):
+        return METHOD_PUT;
+    case WORD('D', 'E', 'L', 'E', 'T', 'E', 0):
+        return METHOD_DELETE;
+    case WORD('C', 'O', 'N', 'N', 'E', 'C', 'T'):
+        return METHOD_CONNECT;
+    case WORD('O', 'P', 'T', 'I', 'O', 'N', 'S'):
+        return METHOD_OPTIONS;
+    case WORD('T', 'R', 'A', 'C', 'E', 0, 0):
+        return METHOD_TRACE;
+    case WORD('P', 'A', 'T', 'C', 'H', 0, 0):
+        return METHOD_PATCH;
+    default:
+        return METHOD_OTHER;
+    }
+}
+
 enum method method_of(weir_str method)
 {
-    static const struct {
-        weir_str name;
-        enum method id;
-    } methods[] = {
-        { { "GET", 3 }, METHOD_GET },         { { "POST", 4 }, METHOD_POST },
-        { { "HEAD", 4 }, METHOD_HEAD },       { { "PUT", 3 }, METHOD_PUT },
-        { { "DELETE", 6 }, METHOD_DELETE },   { { "OPTIONS", 7 }, METHOD_OPTIONS },
-        { { "PATCH", 5 }, METHOD_PATCH },     { { "CONNECT", 7 }, METHOD_CONNECT },
-        { { "TRACE", 5 }, METHOD_TRACE },
-    };
+    uint64_t word = 0;
 
-    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-        if (weir_str_eq(method, methods[i].name))
-            return methods[i].id;
-    }
-    return METHOD_OTHER;
+    if (method.len == 0 || method.len > 7)
+        return METHOD_OTHER;
+    memcpy(&word, method.ptr, method.len);
+    return method_of_word(word);
 }
 
 bool is_token(weir_str s)

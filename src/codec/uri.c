@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include "codec/chars.h"
+#include "codec/h1_split.h"
 
 static int refuse(struct h1_fault *fault, const char *reason)
 {
@@ -19,24 +20,30 @@ static const char *why_illegal(char c)
                       : "a byte in the request target that RFC 3986 does not allow";
 }
 
-/* Legal bytes and whole escapes only? Path and query have the same alphabet but for "?". */
-static int check_bytes(weir_str text, struct h1_fault *fault)
+/* Legal bytes and whole escapes only? Some bytes are legal in a query alone. */
+static int check_bytes(weir_str text, const char *readable, struct h1_fault *fault)
 {
     const char *p = text.ptr, *end = p + text.len;
+    bool query = false;
 
-    while (p < end) {
-        if (likely(char_is(*p, CHAR_TARGET)))
-            p++;
-        else if (*p == '%' && end - p >= 3 && char_is(p[1], CHAR_HEX) && char_is(p[2], CHAR_HEX))
+    for (;;) {
+        p += h1_target_span(p, end, readable);
+        if (likely(p == end))
+            return 0;
+        if (*p == '%' && end - p >= 3 && char_is(p[1], CHAR_HEX) && char_is(p[2], CHAR_HEX))
             p += 3;
+        else if (!char_is(*p, CHAR_QUERY))
+            return refuse(fault, why_illegal(*p));
+        else if (query || (query = memchr(text.ptr, '?', (size_t)(p - text.ptr)) != NULL))
+            p++;
         else
             return refuse(fault, why_illegal(*p));
     }
-    return 0;
 }
 
 /* scheme "://" authority path-abempty ["?" query], for the two schemes a proxy serves. */
-static int parse_absolute(weir_str text, struct target *out, struct h1_fault *fault)
+static int parse_absolute(weir_str text, const char *readable, struct target *out,
+                          struct h1_fault *fault)
 {
     const char *p = text.ptr, *end = p + text.len;
     size_t scheme = 0;
@@ -60,31 +67,37 @@ static int parse_absolute(weir_str text, struct target *out, struct h1_fault *fa
         return refuse(fault, "a user name in the request target"); /* RFC 9110 4.2.4 */
     if (!authority_valid(out->authority))
         return refuse(fault, "a malformed host or port in the request target");
-    return check_bytes(out->path, fault);
+    return check_bytes(out->path, readable, fault);
 }
 
 static int parse_authority(weir_str text, struct target *out, struct h1_fault *fault)
 {
     out->form = TARGET_AUTHORITY;
     out->authority = text;
-    if (!authority_valid(text) || !char_is(text.ptr[text.len - 1], CHAR_DIGIT) ||
+    if (!authority_valid(text) || !is_digit(text.ptr[text.len - 1]) ||
         memchr(text.ptr, ':', text.len) == NULL)
         return refuse(fault, "CONNECT needs host:port as its target");
     return 0;
 }
 
-int target_parse(weir_str text, enum method method, struct target *out, struct h1_fault *fault)
+int target_parse_in(weir_str text, const char *readable, enum method method, struct target *out,
+                    struct h1_fault *fault)
 {
     *out = (struct target){ .form = TARGET_ORIGIN, .path = text };
     if (method == METHOD_CONNECT)
         return parse_authority(text, out, fault);
     if (text.len > 0 && *text.ptr == '/')
-        return check_bytes(text, fault);
+        return check_bytes(text, readable, fault);
     if (weir_str_eq(text, LIT("*"))) {
         out->form = TARGET_ASTERISK;
         return method == METHOD_OPTIONS ? 0 : refuse(fault, "the target * without OPTIONS");
     }
-    return parse_absolute(text, out, fault);
+    return parse_absolute(text, readable, out, fault);
+}
+
+int target_parse(weir_str text, enum method method, struct target *out, struct h1_fault *fault)
+{
+    return target_parse_in(text, text.ptr + text.len, method, out, fault);
 }
 
 /* Behind the host: nothing, ":" or ":" and a number up to 65535. */
@@ -97,7 +110,7 @@ static bool is_port(weir_str text)
     if (*text.ptr != ':' || text.len > 6)
         return false;
     for (size_t i = 1; i < text.len; i++) {
-        if (!char_is(text.ptr[i], CHAR_DIGIT))
+        if (!is_digit(text.ptr[i]))
             return false;
         port = port * 10 + (unsigned)(text.ptr[i] - '0');
     }

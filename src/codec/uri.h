@@ -13,12 +13,18 @@ struct target {
     weir_str         path;      /* with query: `/a?b`; "*"; of absolute-form also `?b` or empty */
 };
 
-/* 0 or WEIR_EBADTARGET. Refuses bytes outside RFC 3986 (controls, blanks, `"<>\^`{|}`, non-ASCII),
- * bad percent escapes, a fragment, userinfo, an empty authority, another scheme, `http:host`,
+/* 0 or WEIR_EBADTARGET. Refuses bytes outside RFC 3986 (controls, blanks, `"<>\`, non-ASCII), bad
+ * percent escapes, a fragment, userinfo, an empty authority, another scheme, `http:host`,
  * `http:/\h`. asterisk-form only with OPTIONS, authority-form only (and always) with CONNECT, and
- * then with a port (RFC 9110 9.3.6). Raw `[` and `]` are let pass in path and query: browsers do
- * not escape them, and no two readers disagree about them. */
+ * then with a port (RFC 9110 9.3.6). What browsers do not escape (the URL standard's percent-encode
+ * sets) and no two readers disagree about passes as it is: `[`, `]` and `|` anywhere, and in a
+ * query also `^`, backtick, `{` and `}`. A backslash is left raw in queries too, but some readers
+ * take it for a slash: refused. */
 int target_parse(weir_str text, enum method method, struct target *out, struct h1_fault *fault);
+
+/* The same for a text behind which bytes up to `readable` may be read. */
+int target_parse_in(weir_str text, const char *readable, enum method method, struct target *out,
+                    struct h1_fault *fault);
 
 /* RFC 9110 7.2, RFC 3986 3.2.2: host [":" port]; reg-name, IPv4, or IPv6 in brackets; no userinfo;
  * port 0 to 65535 or empty. Percent escapes are refused although the grammar has them: no name that

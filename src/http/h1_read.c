@@ -70,36 +70,6 @@ static int grow_for_head(struct h1_conn *c)
     return 0;
 }
 
-/* RFC 9112 2.2: a server passes over one empty line before a request line. */
-static bool skip_empty_line(struct h1_conn *c)
-{
-    if (c->end - c->pos < 2 || memcmp(c->buf + c->pos, "\r\n", 2) != 0)
-        return false;
-    c->pos += 2;
-    return true;
-}
-
-/* Only a CR so far: it may become the empty line that a server passes over. */
-static bool maybe_empty_line(const struct h1_conn *c)
-{
-    return c->end - c->pos == 1 && c->buf[c->pos] == '\r';
-}
-
-static int head_too_large(struct h1_conn *c, const struct h1_scan *scan)
-{
-    if (c->role == H1_CLIENT)
-        return h1_fail(c, WEIR_EUPHEADSIZE, NULL);
-    /* the method and the version need some bytes beside the target */
-    if (scan->lines == 0 && scan->at > c->limits->max_target)
-        return h1_fail(c, WEIR_ETARGETSIZE, NULL);
-    return h1_fail(c, WEIR_EHEADSIZE, NULL);
-}
-
-static int scan_failed(struct h1_conn *c, const struct h1_scan *scan)
-{
-    return h1_fail(c, c->role == H1_SERVER ? WEIR_EBADHEAD : WEIR_EUPHEAD, scan->reason);
-}
-
 /* The peer closed amid a head, or before it. */
 static int head_cut(struct h1_conn *c)
 {
@@ -111,20 +81,18 @@ static int head_cut(struct h1_conn *c)
 /* Collects a whole head: 1 with its length in scan->at, 0 the peer closed, < 0. */
 static int collect_head(struct h1_conn *c, struct h1_scan *scan, struct pace *pace)
 {
-    bool may_skip = c->role == H1_SERVER;
+    enum h1_side side = c->role == H1_SERVER ? H1_REQUEST : H1_RESPONSE;
+    struct h1_fault fault = { NULL };
     int rc;
 
     for (;;) {
-        if (may_skip && scan->at == 0 && skip_empty_line(c))
-            may_skip = false;
-        if (h1_buffered(c) && !(may_skip && maybe_empty_line(c))) {
-            rc = h1_scan(scan, c->buf + c->pos, c->end - c->pos);
+        if (h1_buffered(c)) {
+            weir_str in = { c->buf + c->pos, c->end - c->pos };
+
+            rc = h1_collect(scan, side, c->limits, &in, &fault);
+            c->pos = c->end - (uint32_t)in.len;
             if (rc < 0)
-                return scan_failed(c, scan);
-            if (scan->at > c->limits->max_head)
-                return head_too_large(c, scan);
-            if (scan->lines > c->limits->max_fields + 1u)
-                return h1_fail(c, c->role == H1_SERVER ? WEIR_EFIELDCOUNT : WEIR_EUPHEADSIZE, NULL);
+                return h1_fail(c, rc, fault.reason);
             if (rc > 0)
                 return 1;
         }
@@ -163,6 +131,17 @@ static int frame(struct h1_conn *c, const struct weir_head *head, enum method me
     return 1;
 }
 
+/* A copy of a head's text for the parser, which may read a little past it. */
+static char *keep(struct arena *arena, const char *from, size_t len)
+{
+    char *text = arena_text(arena, len + H1_PAD);
+
+    if (text == NULL)
+        return NULL;
+    memset(text + len, 0, H1_PAD);
+    return memcpy(text, from, len);
+}
+
 int h1_read_head(struct http_stream *st, struct weir_head *out, enum method method,
                  struct deadline until)
 {
@@ -170,27 +149,24 @@ int h1_read_head(struct http_stream *st, struct weir_head *out, enum method meth
     struct pace pace = { .limit = until, .gap = WEIR_FOREVER };
     struct h1_fault fault = { NULL };
     struct h1_scan scan;
-    weir_str text;
-    char *copy;
+    char *text;
     int rc;
 
     h1_scan_init(&scan);
     rc = collect_head(c, &scan, &pace);
     if (rc <= 0)
         return rc;
-    copy = arena_text(out->arena, scan.at);
-    if (copy == NULL)
+    text = keep(out->arena, c->buf + c->pos, scan.at);
+    if (text == NULL)
         return h1_fail(c, WEIR_ENOMEM, NULL);
-    memcpy(copy, c->buf + c->pos, scan.at);
     c->pos += (uint32_t)scan.at;
     h1_release(c);
     c->arena = out->arena;
 
-    text = (weir_str){ copy, scan.at };
     if (c->role == H1_SERVER)
-        rc = h1_parse_request(text, scan.lines, c->limits, out, &fault);
+        rc = h1_parse_request(text, &scan, c->limits, out, &fault);
     else
-        rc = h1_parse_response(text, scan.lines, c->limits, out, &fault);
+        rc = h1_parse_response(text, &scan, c->limits, out, &fault);
     if (rc < 0)
         return h1_fail(c, rc, fault.reason);
     return frame(c, out, method);
@@ -208,20 +184,23 @@ static int take_trailers(struct h1_conn *c)
     weir_str in = { c->buf + c->pos, c->end - c->pos };
     struct h1_fault fault = { NULL };
     struct weir_head *trailers;
-    ptrdiff_t len = chunked_trailers(in, &fault.reason);
-    weir_str text;
+    struct h1_scan scan;
+    ptrdiff_t len;
+    char *text;
 
+    h1_scan_init(&scan);
+    len = chunked_trailers(&scan, in);
     if (len < 0)
-        return bad_body(c, fault.reason);
+        return bad_body(c, scan.reason);
     if (len == 0)
         return in.len < BUF_SIZE ? HTTP_LATER : bad_body(c, "the trailer section is too large");
     if (len > 2) {
         trailers = arena_alloc(c->arena, sizeof *trailers);
-        text = arena_copy(c->arena, (weir_str){ in.ptr, (size_t)len });
-        if (trailers == NULL || text.ptr == NULL)
+        text = keep(c->arena, in.ptr, (size_t)len);
+        if (trailers == NULL || text == NULL)
             return h1_fail(c, WEIR_ENOMEM, NULL);
         head_init(trailers, c->arena, 0);
-        if (h1_parse_trailers(text, c->limits, trailers,
+        if (h1_parse_trailers(text, &scan, c->limits, trailers,
                               c->role == H1_SERVER ? WEIR_EBADBODY : WEIR_EUPBODY, &fault) < 0)
             return bad_body(c, fault.reason);
         if (trailers->count > 0)

@@ -30,6 +30,19 @@ static inline char *exact_copy(weir_str s)
     return copy;
 }
 
+/* A copy as the parser of heads wants it: with bytes behind it that it may read, and that would be
+ * taken for more of a name if they counted. */
+static inline char *padded_copy(weir_str s, size_t pad)
+{
+    char *copy = malloc(s.len + pad);
+
+    assert_non_null(copy);
+    if (s.len > 0)
+        memcpy(copy, s.ptr, s.len);
+    memset(copy + s.len, 'A', pad);
+    return copy;
+}
+
 #define assert_str(got, want) assert_str_at((got), (want), __FILE__, __LINE__)
 
 static inline void assert_str_at(weir_str got, const char *want, const char *file, int line)

@@ -51,22 +51,20 @@ static inline void parse_head(struct heap_head *h, weir_str text, bool response,
 {
     struct h1_scan scan;
     struct random r;
-    weir_str copy;
 
     random_seed(&r, text.len);
     h->fault.reason = NULL;
     arena_init(&h->arena, NULL, 0);
     head_init(&h->head, &h->arena, 0);
     h->rc = feed_scan(text, feeding, &r, &scan);
-    h->text = exact_copy((weir_str){ text.ptr, scan.at });
+    h->text = padded_copy((weir_str){ text.ptr, scan.at }, H1_PAD);
     if (h->rc != 1) {
         h->fault.reason = scan.reason;
         h->rc = h->rc == 0 ? 1 : h->rc;
         return;
     }
-    copy = (weir_str){ h->text, scan.at };
-    h->rc = response ? h1_parse_response(copy, scan.lines, limits, &h->head, &h->fault)
-                     : h1_parse_request(copy, scan.lines, limits, &h->head, &h->fault);
+    h->rc = response ? h1_parse_response(h->text, &scan, limits, &h->head, &h->fault)
+                     : h1_parse_request(h->text, &scan, limits, &h->head, &h->fault);
 }
 
 #endif

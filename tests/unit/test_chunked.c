@@ -242,12 +242,15 @@ static void trailers_end_where_they_end(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(trailers); i++) {
         char *copy = exact_copy(trailers[i].in);
-        const char *reason = NULL;
-        ptrdiff_t got = chunked_trailers((weir_str){ copy, trailers[i].in.len }, &reason);
+        struct h1_scan scan;
+        ptrdiff_t got;
+
+        h1_scan_init(&scan);
+        got = chunked_trailers(&scan, (weir_str){ copy, trailers[i].in.len });
 
         if (got != trailers[i].want)
             fail_case(trailers[i].in, "gave %td", got);
-        assert_true((got < 0) == (reason != NULL));
+        assert_true((got < 0) == (scan.reason != NULL));
         free(copy);
     }
 }

@@ -1,6 +1,8 @@
 /* test_h1_parse.c -- requests, responses, trailers: what is refused, and what the rest becomes. */
 #include "heads.h"
 
+#include "codec/chunked.h"
+
 #define V " HTTP/1.1\r\n"
 #define H "Host: a\r\n"
 #define GET "GET /" V H
@@ -371,8 +373,8 @@ static void trailers(void **state)
         { "Connection: close\r\nTrailer: x\r\n\r\n", 0, "" },
         { "A : b\r\n\r\n", WEIR_EBADBODY, "" },
         { "A: b\r\n c\r\n\r\n", WEIR_EBADBODY, "" },
-        { " A: b\r\n\r\n", WEIR_EBADBODY, "" },
-        { ": b\r\n\r\n", WEIR_EBADBODY, "" },
+        { " A: b\r\n\r\n", -1, "" }, /* for the scan to say */
+        { ": b\r\n\r\n", -1, "" },
         { "A\r\n\r\n", WEIR_EBADBODY, "" },
         { "A: 0123456789012345678901234567\r\n\r\n", WEIR_EBADBODY, "" },
         { "A: 1\r\nB: 2\r\nC: 3\r\n\r\n", 0, "A=1;B=2;C=3;" },
@@ -382,15 +384,19 @@ static void trailers(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         weir_str text = weir_str_from(cases[i].in), name, value;
-        char *copy = exact_copy(text), kept[200] = "";
+        char *copy = padded_copy(text, H1_PAD), kept[200] = "";
         struct h1_fault fault = { NULL };
+        struct h1_scan scan;
         struct weir_head head;
         struct arena arena;
         int rc;
 
         arena_init(&arena, NULL, 0);
         head_init(&head, &arena, 0);
-        rc = h1_parse_trailers((weir_str){ copy, text.len }, &limits, &head, WEIR_EBADBODY, &fault);
+        h1_scan_init(&scan);
+        rc = (int)chunked_trailers(&scan, text);
+        if (rc > 0)
+            rc = h1_parse_trailers(copy, &scan, &limits, &head, WEIR_EBADBODY, &fault);
         if (rc != cases[i].want)
             fail_case(text, "gave %d (%s)", rc, fault.reason ? fault.reason : "");
         for (size_t j = 0; rc == 0 && weir_head_at(&head, j, &name, &value); j++)

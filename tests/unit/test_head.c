@@ -126,7 +126,9 @@ static void classes_of_bytes(void **state)
                          c == '\t' || (c >= 32 && c != 127));
         assert_int_equal(char_is(byte, CHAR_HOST), host);
         assert_int_equal(char_is(byte, CHAR_TARGET),
-                         host || (c != 0 && strchr(":@/?[]", c) != NULL));
+                         host || (c != 0 && strchr(":@/?[]|", c) != NULL));
+        assert_int_equal(char_is(byte, CHAR_QUERY),
+                         host || (c != 0 && strchr(":@/?[]|^`{}", c) != NULL));
         assert_int_equal(char_is(byte, CHAR_HEX), c < 128 && c != 0 &&
                                                       strchr("0123456789abcdefABCDEF", c) != NULL);
         assert_int_equal(char_is(byte, CHAR_UNRESERVED),
