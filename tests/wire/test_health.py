@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from weirtest import own_answer, poll, request, why
+from weirtest import own_answer, poll, request, run, why
 
 quick = pytest.mark.quick
 OFTEN = ("--health-every", "50ms", "--health-timeout", "200ms")
@@ -175,3 +175,17 @@ def test_name(weir, origin):
     ask(p, 4)
     assert len(o.requests) == 4
     assert not re.search(r'"upstream":"127.0.0.1', p.text), "the healthy one was said to be dead"
+
+
+@quick
+@pytest.mark.parametrize("option, values", [
+    ("--health", ["http", "", "on", "TCP"]),
+    ("--health-every", ["0", "5", "off", "1ms", "-1s"]),
+    ("--health-timeout", ["0", "5", "off", "9ms"]),
+    ("--health-rise", ["0", "-1", "1x", "off", "1001", "99999999999999999999"]),
+    ("--health-fall", ["0", "", "+1"]),
+])
+def test_wrong_options(tmp_path, option, values):
+    for value in values:
+        done = run(tmp_path, "proxy", option, value, "127.0.0.1:9")
+        assert done.returncode == 2 and f'weir: {option}: "{value}": ' in done.stderr, done
