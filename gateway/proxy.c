@@ -1,4 +1,5 @@
 /* proxy.c -- `weir proxy`: a load balancer over the upstreams of its command line. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,10 +9,15 @@
 
 struct proxy {
     const char *listen[WEIR_LISTENERS];
+    bool listen_tls[WEIR_LISTENERS];
     unsigned listen_count;
+    const char *cert, *key;
+    bool shared_key;
     char **upstreams; /* as many as there can be operands */
     unsigned upstream_count;
     struct weir_lb_health health;
+    struct weir_peer peer; /* all but the address */
+    struct weir_lb *lb;
     bool health_given; /* --health itself: else another of its options switches it on */
 };
 
@@ -23,6 +29,79 @@ static const char *add_listen(void *state, const char *value)
         return "there are too many (16 at most)";
     p->listen[p->listen_count++] = value;
     return weir_check_address(value);
+}
+
+static const char *add_listen_tls(void *state, const char *value)
+{
+    struct proxy *p = state;
+
+    if (p->listen_count < WEIR_LISTENERS)
+        p->listen_tls[p->listen_count] = true;
+    return add_listen(state, value);
+}
+
+static const char *set_cert(void *state, const char *value)
+{
+    ((struct proxy *)state)->cert = value;
+    return NULL;
+}
+
+static const char *set_key(void *state, const char *value)
+{
+    ((struct proxy *)state)->key = value;
+    return NULL;
+}
+
+static const char *set_shared_key(void *state, const char *value)
+{
+    (void)value;
+    ((struct proxy *)state)->shared_key = true;
+    return NULL;
+}
+
+/* Whatever tells how to speak TLS to upstreams also means that it is to be spoken. */
+static const char *set_peer(struct proxy *p, weir_str *field, const char *value)
+{
+    p->peer.tls = true;
+    *field = weir_str_from(value);
+    return NULL;
+}
+
+static const char *set_upstream_tls(void *state, const char *value)
+{
+    struct proxy *p = state;
+
+    return value[0] != '\0' ? set_peer(p, &p->peer.sni, value) : "must be a name or an address";
+}
+
+static const char *set_ca(void *state, const char *value)
+{
+    struct proxy *p = state;
+
+    return set_peer(p, &p->peer.ca_file, value);
+}
+
+static const char *set_upstream_cert(void *state, const char *value)
+{
+    struct proxy *p = state;
+
+    return set_peer(p, &p->peer.cert_file, value);
+}
+
+static const char *set_upstream_key(void *state, const char *value)
+{
+    struct proxy *p = state;
+
+    return set_peer(p, &p->peer.key_file, value);
+}
+
+static const char *set_insecure(void *state, const char *value)
+{
+    struct proxy *p = state;
+
+    (void)value;
+    p->peer.tls = p->peer.no_verify = true;
+    return NULL;
 }
 
 static const char *add_upstream(void *state, const char *value)
@@ -95,6 +174,59 @@ static const struct weir_option options[] = {
         .set = add_listen,
     },
     {
+        .name = "listen-tls",
+        .value = "ADDR",
+        .help = "the same, but with TLS (https): needs --cert; may be repeated",
+        .set = add_listen_tls,
+    },
+    {
+        .name = "cert",
+        .value = "FILE",
+        .help = "certificate of the TLS listeners and its chain (PEM)",
+        .set = set_cert,
+    },
+    {
+        .name = "key",
+        .value = "FILE",
+        .help = "its key (PEM, not encrypted) [in the file of --cert]",
+        .set = set_key,
+    },
+    {
+        .name = "shared-key",
+        .help = "key files that others may read or write are accepted",
+        .set = set_shared_key,
+    },
+    {
+        .name = "upstream-tls",
+        .value = "NAME",
+        .help = "speaks TLS to upstreams, whose certificates have to carry that name (or address); "
+                "the options below switch it on too, for certificates with the addresses",
+        .set = set_upstream_tls,
+    },
+    {
+        .name = "ca",
+        .value = "FILE",
+        .help = "who may have signed the certificates of upstreams (PEM) [the system's CAs]",
+        .set = set_ca,
+    },
+    {
+        .name = "upstream-cert",
+        .value = "FILE",
+        .help = "a certificate of ours for upstreams that ask for one, and its chain (PEM)",
+        .set = set_upstream_cert,
+    },
+    {
+        .name = "upstream-key",
+        .value = "FILE",
+        .help = "its key (PEM, not encrypted) [in the file of --upstream-cert]",
+        .set = set_upstream_key,
+    },
+    {
+        .name = "insecure",
+        .help = "DANGER: does not look at the certificates of upstreams",
+        .set = set_insecure,
+    },
+    {
         .name = "health",
         .value = "off|tcp",
         .help = "checks in the background whether upstreams can be connected to, and passes over "
@@ -136,7 +268,10 @@ static const struct weir_option options[] = {
 
 static int upstream_peer(struct weir_session *s, struct weir_peer *peer)
 {
-    return weir_lb_pick(weir_state(s), s, peer);
+    const struct proxy *p = weir_state(s);
+
+    *peer = p->peer;
+    return weir_lb_pick(p->lb, s, peer);
 }
 
 static const struct weir_proxy proxy = {
@@ -150,6 +285,18 @@ static struct weir_lb_health checked(const struct proxy *p)
     return p->health.kind == WEIR_CHECK_NONE ? (struct weir_lb_health){ 0 } : p->health;
 }
 
+static void set_listeners(const struct proxy *p, struct weir_service *service)
+{
+    for (unsigned i = 0; i < p->listen_count; i++) {
+        service->listen[i] = (struct weir_listen){ .addr = p->listen[i] };
+        if (p->listen_tls[i]) {
+            service->listen[i].cert = p->cert != NULL ? p->cert : "";
+            service->listen[i].key = p->key;
+            service->listen[i].shared_key = p->shared_key;
+        }
+    }
+}
+
 int proxy_run(const struct command *self, int argc, char **argv)
 {
     struct proxy p = { .upstreams = argv }; /* operands only move to the front */
@@ -158,15 +305,19 @@ int proxy_run(const struct command *self, int argc, char **argv)
     struct weir_lb *lb = weir_lb_new(server, &config);
     struct weir_service service = {
         .proxy = &proxy,
-        .state = lb,
+        .state = &p,
         .listen = { { .addr = "127.0.0.1:8080" } },
         .forwarding = WEIR_FORWARD_REPLACE,
     };
 
+    p.lb = lb;
     for (unsigned i = 0; i < p.upstream_count; i++)
         weir_lb_add(lb, p.upstreams[i]);
-    for (unsigned i = 0; i < p.listen_count; i++)
-        service.listen[i].addr = p.listen[i];
+    set_listeners(&p, &service);
+    weir_server_expect_peer(server, &p.peer);
+    if (p.peer.no_verify)
+        fputs("weir: warning: --insecure: whoever answers at an upstream's address is trusted\n",
+              stderr);
     weir_server_add(server, &service);
     return weir_server_run(server);
 }

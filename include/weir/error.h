@@ -52,6 +52,9 @@ enum weir_source { WEIR_SRC_INTERNAL, WEIR_SRC_DOWNSTREAM, WEIR_SRC_UPSTREAM };
     X(WEIR_EIDLETIME,    -41, "idle_timeout",        DOWNSTREAM, 0,   "the connection was idle for too long") \
     X(WEIR_ECLIENTS,     -42, "max_connections",     DOWNSTREAM, 503, "too many connections") \
     X(WEIR_EPERCLIENT,   -43, "max_per_client",      DOWNSTREAM, 503, "too many connections of one client") \
+    X(WEIR_ETLS,         -50, "tls_handshake",       DOWNSTREAM, 0,   "the client's TLS handshake failed") \
+    X(WEIR_ETLSTIME,     -51, "tls_timeout",         DOWNSTREAM, 0,   "the client's TLS handshake took too long") \
+    X(WEIR_EPLAINHTTP,   -52, "plain_http",          DOWNSTREAM, 400, "plain HTTP came to a port that speaks TLS") \
     /* the upstream */ \
     X(WEIR_ENOUPSTREAM,  -60, "no_upstream",         UPSTREAM,   503, "no upstream is available") \
     X(WEIR_EDNS,         -61, "dns",                 UPSTREAM,   503, "the upstream's name has no address") \
@@ -66,7 +69,10 @@ enum weir_source { WEIR_SRC_INTERNAL, WEIR_SRC_DOWNSTREAM, WEIR_SRC_UPSTREAM };
     X(WEIR_EUPLENGTH,    -70, "bad_response_length", UPSTREAM,   502, "malformed or ambiguous response length") \
     X(WEIR_EUPBODY,      -71, "bad_response_body",   UPSTREAM,   502, "malformed response body") \
     X(WEIR_EUPCUT,       -72, "response_cut_off",    UPSTREAM,   502, "the response body was cut off") \
-    X(WEIR_EUPSWITCH,    -73, "unexpected_switch",   UPSTREAM,   502, "the upstream switched protocols unasked")
+    X(WEIR_EUPSWITCH,    -73, "unexpected_switch",   UPSTREAM,   502, "the upstream switched protocols unasked") \
+    X(WEIR_EUPTLS,       -90, "upstream_tls",        UPSTREAM,   502, "the TLS handshake with the upstream failed") \
+    X(WEIR_EUPTLSTIME,   -91, "upstream_tls_timeout", UPSTREAM,  504, "the TLS handshake with the upstream took too long") \
+    X(WEIR_EUPCERT,      -92, "upstream_certificate", UPSTREAM,  502, "the upstream's certificate is not to be trusted")
 /* clang-format on */
 
 enum weir_error {

@@ -10,10 +10,21 @@ extern "C" {
 
 struct weir_session;
 
+/* Versions of HTTP, negotiated by ALPN (RFC 7301) where there is TLS. */
+enum { WEIR_H1 = 1, WEIR_H2 = 2 };
+
 /* Zeroed before each call of upstream_peer. Slices must live as long as the session (weir_printf and
  * literals do). Whatever is set here is part of the pool's key, the durations except: two requests share a
  * connection only if all of it is equal. */
 struct weir_peer {
+    bool     tls;             /* speak TLS to it: implied by `sni` */
+    weir_str sni;             /* the name it is asked for, and that its certificate has to carry; absent: the
+                               * certificate has to carry its IP address */
+    weir_str ca_file;         /* PEM: who may have signed its certificate; absent: the system's CAs */
+    weir_str cert_file;       /* PEM: a certificate of ours, with its chain, for a peer that asks for one */
+    weir_str key_file;        /* PEM: its key; absent: it is in cert_file */
+    unsigned alpn;            /* WEIR_H1: offer "http/1.1" by ALPN; 0: no ALPN, HTTP/1.1 */
+    bool     no_verify;       /* DANGER: whoever answers is trusted */
     weir_str group;           /* a partition of the pool, chosen by you; absent: none */
     weir_dur connect_timeout; /* 0: the service's, as for all of these */
     weir_dur read_timeout;    /* the response head, and between two bytes of its body */

@@ -38,6 +38,11 @@ struct weir_server *weir_server_new_with(int argc, char **argv, const char *usag
  * server. */
 void weir_server_add(struct weir_server *sv, const struct weir_service *service);
 
+/* Set-up: makes ready, before the first request, for TLS to peers like this one (all but the address
+ * counts): files that are missing or wrong are then reported by weir_server_run, and not by requests
+ * that fail. Everything is copied. A peer without TLS needs nothing. */
+void weir_server_expect_peer(struct weir_server *sv, const struct weir_peer *peer);
+
 /* Reports all set-up errors or serves until told to stop, then frees the server and all that was
  * made with it. With -t it looks names up, loads certificates and binds nothing, and says
  * "configuration ok" if no error was found. 0 after a clean stop, 1 start-up or run-time failure, 2

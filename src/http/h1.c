@@ -7,6 +7,7 @@
 #include "net/linger.h"
 #include "runtime/buf.h"
 #include "runtime/runtime.h"
+#include "tls/tls.h"
 
 void h1_release(struct h1_conn *c)
 {
@@ -85,6 +86,11 @@ void h1_next(struct h1_conn *c)
     c->read_mode = c->write_mode = BODY_NONE;
     c->read_left = c->write_left = 0;
     c->heard = false;
+}
+
+void h1_secured(struct h1_conn *c)
+{
+    c->http.tls = tls_info(&c->net);
 }
 
 bool h1_buffered(const struct h1_conn *c)

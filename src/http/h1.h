@@ -43,6 +43,9 @@ void h1_next(struct h1_conn *c);
 /* Have bytes of a next message arrived already (pipelining)? */
 bool h1_buffered(const struct h1_conn *c);
 
+/* The TLS that was put into c->net is told to who reads requests. */
+void h1_secured(struct h1_conn *c);
+
 /* Gives the input buffer back if nothing in it is left unread. */
 void h1_release(struct h1_conn *c);
 

@@ -10,6 +10,7 @@
 #include "net/pace.h"
 
 struct http_stream;
+struct tls_info;
 
 /* A message head on its way out, with what the connection must know to frame its body. */
 struct http_message {
@@ -51,6 +52,7 @@ struct http_ops {
 
 struct http_stream {
     const struct http_ops *ops;
+    const struct tls_info *tls;            /* of the connection; NULL: it is plain */
     const char *fault;                     /* words for the last error, static; NULL: none */
     struct weir_head *trailers;            /* received, after HTTP_END; NULL: none */
     const struct weir_head *send_trailers; /* to be sent with `end`; NULL: none */

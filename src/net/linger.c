@@ -82,7 +82,9 @@ void linger_close(struct stream *st)
 {
     struct linger_end *l = malloc(sizeof *l);
 
-    if (l == NULL || st->filter != NULL || sys_shutdown(slot_fd(st->slot), SHUT_WR) < 0) {
+    if (st->filter != NULL)
+        st->filter->close(st, false); /* what comes after that is not decoded any more */
+    if (l == NULL || sys_shutdown(slot_fd(st->slot), SHUT_WR) < 0) {
         free(l);
         stream_close(st, false);
         return;

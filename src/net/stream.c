@@ -11,20 +11,13 @@
 
 enum { SOMETHING = SLOT_READY | SLOT_HUP | SLOT_ERR };
 
-/* One wait for the peer: from the first time nothing was there until a byte moves, however often
- * it is woken for nothing in between. */
-struct wait {
-    bool begun;
-    struct deadline until;
-};
-
-static int wait_on(struct stream *st, enum dir d, struct pace *pace, struct wait *wait)
+int stream_wait_for(struct stream *st, enum dir d, struct pace *pace, struct stream_wait *wait)
 {
     int64_t since = rt_now(), now;
     int rc;
 
     if (!wait->begun)
-        *wait = (struct wait){ .begun = true, .until = pace_next(pace, since) };
+        *wait = (struct stream_wait){ .begun = true, .until = pace_next(pace, since) };
     if (wait->until.at <= since)
         return wait->until.err;
     rc = slot_wait(st->slot, d, wait->until);
@@ -53,24 +46,24 @@ static int io_error(const struct stream *st, ssize_t err)
 
 bool stream_readable(const struct stream *st)
 {
-    if (st->filter != NULL && st->filter->pending(st))
+    if (stream_pending(st))
         return true;
     return (slot_flags(slot_load(st->slot, DIR_IN)) & SOMETHING) != 0;
 }
 
 int stream_wait_readable(struct stream *st, struct pace *pace)
 {
-    struct wait wait = { .begun = false };
+    struct stream_wait wait = { .begun = false };
 
     TRY(co_check());
     while (!stream_readable(st))
-        TRY(wait_on(st, DIR_IN, pace, &wait));
+        TRY(stream_wait_for(st, DIR_IN, pace, &wait));
     return 0;
 }
 
 ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace)
 {
-    struct wait wait = { .begun = false };
+    struct stream_wait wait = { .begun = false };
 
     ensure(len > 0); /* a read of nothing would look like the end */
     if (st->filter != NULL)
@@ -81,7 +74,7 @@ ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace)
         ssize_t n;
 
         if (!(slot_flags(word) & SOMETHING)) {
-            TRY(wait_on(st, DIR_IN, pace, &wait));
+            TRY(stream_wait_for(st, DIR_IN, pace, &wait));
             continue;
         }
         n = sys_recv(slot_fd(st->slot), buf, len, 0);
@@ -124,7 +117,7 @@ static struct iovec *iov_advance(struct iovec *iov, int *n, size_t moved)
 
 int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
 {
-    struct wait wait = { .begun = false };
+    struct stream_wait wait = { .begun = false };
     size_t left = iov_total(iov, n);
     int fd = slot_fd(st->slot);
 
@@ -137,7 +130,7 @@ int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
         ssize_t sent;
 
         if (!(slot_flags(word) & SOMETHING)) {
-            TRY(wait_on(st, DIR_OUT, pace, &wait));
+            TRY(stream_wait_for(st, DIR_OUT, pace, &wait));
             continue;
         }
         iov = iov_advance(iov, &n, 0); /* empty pieces: then one that is left needs no vector */
@@ -158,17 +151,44 @@ int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
     return 0;
 }
 
-bool stream_gone(const struct stream *st)
+/* Looks into the kernel's buffer without taking anything. */
+static enum stream_look peek(const struct stream *st)
 {
     char byte;
-    ssize_t n;
+    ssize_t n = sys_recv(slot_fd(st->slot), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-    if (st->filter != NULL && st->filter->pending(st))
+    return n > 0 ? STREAM_DATA : n == -EAGAIN ? STREAM_QUIET : STREAM_ENDED;
+}
+
+static enum stream_look look(struct stream *st, bool ask_kernel)
+{
+    return st->filter != NULL ? st->filter->look(st, ask_kernel) : peek(st);
+}
+
+bool stream_gone(struct stream *st)
+{
+    if (stream_pending(st) && look(st, false) == STREAM_DATA)
         return false;
     if (!(slot_flags(slot_load(st->slot, DIR_IN)) & (SLOT_HUP | SLOT_ERR)))
         return false;
-    n = sys_recv(slot_fd(st->slot), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n == 0 || (n < 0 && n != -EAGAIN);
+    return look(st, false) == STREAM_ENDED;
+}
+
+/* What the word remembers may be bytes that have been read since: a read that filled its buffer, or a
+ * Unix socket, leaves it set. */
+bool stream_quiet(struct stream *st, bool ask_kernel)
+{
+    for (;;) {
+        uint64_t word = slot_load(st->slot, DIR_IN);
+
+        if (slot_flags(word) == 0 && !stream_pending(st) && !ask_kernel)
+            return true;
+        if (look(st, ask_kernel) != STREAM_QUIET)
+            return false;
+        if (st->filter == NULL)
+            slot_drained(st->slot, DIR_IN, word, true);
+        ask_kernel = false;
+    }
 }
 
 void stream_close(struct stream *st, bool reset)
@@ -178,7 +198,7 @@ void stream_close(struct stream *st, bool reset)
     if (st->slot == NULL)
         return;
     if (st->filter != NULL)
-        st->filter->close(st);
+        st->filter->close(st, reset);
     if (reset)
         sys_setsockopt(slot_fd(st->slot), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     slot_close(&st->slot);

@@ -11,12 +11,17 @@
 
 struct stream;
 
+/* What a filter sees when it looks for data: none yet, some, or that none will come. */
+enum stream_look { STREAM_QUIET, STREAM_DATA, STREAM_ENDED };
+
 /* What TLS implements. Semantics as of the calls below. */
 struct stream_filter {
     ssize_t (*read)(struct stream *st, void *buf, size_t len, struct pace *pace);
     int     (*write)(struct stream *st, struct iovec *iov, int n, struct pace *pace);
     bool    (*pending)(const struct stream *st); /* decoded bytes wait inside */
-    void    (*close)(struct stream *st);
+    enum stream_look (*look)(struct stream *st, bool ask_kernel); /* reads what is no data */
+    void    (*close)(struct stream *st, bool reset); /* says goodbye, unless `reset`; the stream is
+                                                        plain afterwards */
 };
 
 struct stream {
@@ -25,6 +30,8 @@ struct stream {
     void                       *state;     /* of the filter */
     int                         reset_err; /* what a reset or broken pipe is called:
                                               WEIR_ECLIENTGONE or WEIR_EUPRESET */
+    bool                        cut;       /* its end was read, but not that it was meant: a body
+                                              that the end delimits may not be complete (TLS) */
     bool                        drains;    /* a short read or write means drained (plain TCP only,
                                               RUNTIME.md R2) */
 };
@@ -32,6 +39,24 @@ struct stream {
 /* 0: what stream_read would wait for may be there. Or an error as of stream_read. Lets the
  * caller fetch a buffer only then. `pace` counts the wait. */
 int stream_wait_readable(struct stream *st, struct pace *pace);
+
+/* One wait for the peer: from the first time nothing was there until a byte moves, however often it is
+ * woken for nothing in between. For filters: waits on the slot as stream_read and stream_write do. */
+struct stream_wait {
+    bool            begun;
+    struct deadline until;
+};
+int stream_wait_for(struct stream *st, enum dir d, struct pace *pace, struct stream_wait *wait);
+
+/* Do bytes wait that were received already? Then the descriptor need not become readable. */
+static inline bool stream_pending(const struct stream *st)
+{
+    return st->filter != NULL && st->filter->pending(st);
+}
+
+/* Never blocks: has nothing come on an idle stream that its owner would have to read, not even the
+ * end? Reads what concerns only TLS. `ask_kernel`: also if no event has been seen. */
+bool stream_quiet(struct stream *st, bool ask_kernel);
 
 /* Is a read likely to give something at once? */
 bool stream_readable(const struct stream *st);
@@ -45,7 +70,7 @@ ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace)
 int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace);
 
 /* Never blocks. true: the peer has closed or broken the connection and no byte of it is unread. */
-bool stream_gone(const struct stream *st);
+bool stream_gone(struct stream *st);
 
 /* Ends it and closes the descriptor; `reset`: by RST, so that a cut-off body cannot look
  * complete (TCP only: a Unix socket has no such thing). Never blocks. */

@@ -1,5 +1,5 @@
-/* key.c -- a peer as bytes: kind, port, zone, length and bytes of the host, length and bytes of
- * the group. Every part has a fixed size or its length before it, so no two peers share a key. */
+/* key.c -- a peer as bytes: kind, port, zone, host, group, and all that decides what TLS to it means.
+ * Every part has a fixed size or its length before it, so no two peers share a key. */
 #include "base/hash.h"
 #include "pool/shard.h"
 
@@ -29,20 +29,40 @@ static void put_host(struct writer *w, const struct addr *addr)
     put(w, host, len);
 }
 
-int peer_key_make(struct peer_key *key, const struct addr *addr, weir_str group)
+static void put_text(struct writer *w, weir_str text)
+{
+    uint32_t len = (uint32_t)MIN(text.len, UINT32_MAX);
+
+    put(w, &len, sizeof len);
+    if (text.len > 0)
+        put(w, text.ptr, text.len);
+}
+
+/* Two peers that differ in one of these must not share a connection: it was made, and trusted, under
+ * the other's terms. */
+static void put_tls(struct writer *w, const struct weir_peer *peer)
+{
+    put(w, &peer->no_verify, sizeof peer->no_verify);
+    put(w, &peer->alpn, sizeof peer->alpn);
+    put_text(w, peer->sni);
+    put_text(w, peer->ca_file);
+    put_text(w, peer->cert_file);
+    put_text(w, peer->key_file);
+}
+
+int peer_key_make(struct peer_key *key, const struct addr *addr, const struct weir_peer *peer)
 {
     struct writer w = { .at = key->bytes, .end = key->bytes + sizeof key->bytes };
-    uint32_t group_len = (uint32_t)group.len;
+    bool tls = peer->tls || peer->sni.len > 0;
 
-    if (group.len > sizeof key->bytes)
-        return WEIR_EINVALID;
     put(&w, &addr->kind, sizeof addr->kind);
     put(&w, &addr->port, sizeof addr->port);
     put(&w, &addr->scope, sizeof addr->scope);
     put_host(&w, addr);
-    put(&w, &group_len, sizeof group_len);
-    if (group.len > 0)
-        put(&w, group.ptr, group.len);
+    put_text(&w, peer->group);
+    put(&w, &tls, sizeof tls);
+    if (tls)
+        put_tls(&w, peer);
     if (w.full)
         return WEIR_EINVALID;
     key->len = (size_t)(w.at - key->bytes);

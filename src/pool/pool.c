@@ -72,31 +72,6 @@ static void leave(struct upstream *up)
     upstream_close(&up);
 }
 
-/* Looks into the kernel's buffer: does nothing wait there, not even an end? */
-static bool nothing_waits(const struct upstream *up)
-{
-    char byte;
-
-    return sys_recv(slot_fd(up->h1.net.slot), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -EAGAIN;
-}
-
-/* Has nothing happened on it? What the word remembers may be bytes that have been read since: a
- * read that filled its buffer, or a Unix socket, leaves it set. */
-static bool is_quiet(struct upstream *up)
-{
-    struct slot *slot = up->h1.net.slot;
-
-    for (;;) {
-        uint64_t word = slot_load(slot, DIR_IN);
-
-        if (slot_flags(word) == 0)
-            return true;
-        if (!nothing_waits(up))
-            return false;
-        slot_drained(slot, DIR_IN, word, true);
-    }
-}
-
 /* Makes a connection idle that is ours and has a place; or closes it, if its peer closed it or
  * talked. */
 static void settle(struct upstream *up)
@@ -107,7 +82,7 @@ static void settle(struct upstream *up)
     bool armed;
 
     do {
-        if (!is_quiet(up)) {
+        if (!stream_quiet(&up->h1.net, false)) {
             count(sh, &sh->counts.closed_by_peer, 1);
             leave(up);
             return;
@@ -226,13 +201,13 @@ void pool_give(struct upstream **given)
 /* Bytes that came before our request would be taken for its answer (RUNTIME.md S10). The word is
  * looked at always; the kernel's buffer only where the word may be behind or a mistake would
  * cost more. */
-static bool is_usable(const struct upstream *up, bool look)
+static bool is_usable(struct upstream *up, bool look)
 {
-    if (slot_flags(slot_load(up->h1.net.slot, DIR_IN)) != 0)
+    struct stream *st = &up->h1.net;
+
+    if (st->filter == NULL && slot_flags(slot_load(st->slot, DIR_IN)) != 0)
         return false;
-    if (look || rt_now() - up->idle_since > FRESH)
-        return nothing_waits(up);
-    return true;
+    return stream_quiet(st, look || rt_now() - up->idle_since > FRESH);
 }
 
 static struct upstream *take_from(struct shard *sh, const struct peer_key *key, bool look)

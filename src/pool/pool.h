@@ -8,6 +8,8 @@
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
 
+#include <weir/peer.h>
+
 #include "base/list.h"
 #include "http/h1.h"
 
@@ -18,11 +20,13 @@ struct pool_node;
 struct peer_key {
     uint64_t hash;
     size_t   len;
-    char     bytes[512]; /* longer ones: WEIR_EINVALID */
+    char     bytes[1024]; /* longer ones: WEIR_EINVALID */
 };
 
-/* 0 or WEIR_EINVALID (too long). An absent group is the same as an empty one. */
-must_use int peer_key_make(struct peer_key *key, const struct addr *addr, weir_str group);
+/* 0 or WEIR_EINVALID (too long). All of `peer` but its times and its address counts; an absent text
+ * is the same as an empty one. */
+must_use int peer_key_make(struct peer_key *key, const struct addr *addr,
+                           const struct weir_peer *peer);
 
 /* An upstream connection: the pool's part around the connection. Made by upstream_open, or taken
  * from the pool; a request that has it owns it. */

@@ -6,6 +6,7 @@
 #include "proxy/downstream.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proxy/session.h"
@@ -50,7 +51,17 @@ static int64_t idle_until(const struct downstream *d)
     return deadline_in(rt_now(), d->idle_timeout, WEIR_EIDLETIME).at;
 }
 
-int downstream_accept(struct service *svc, int fd, const struct addr *client, unsigned id)
+/* Until when a first byte has to come. The time of a TLS handshake begins when it is accepted: nobody
+ * connects to such a port in advance. */
+static int64_t first_until(const struct downstream *d)
+{
+    int64_t until = deadline_in(rt_now(), d->service->header_timeout, WEIR_ETLSTIME).at;
+
+    return d->tls != NULL ? MIN(until, idle_until(d)) : idle_until(d);
+}
+
+int downstream_accept(struct service *svc, const struct tls_server *tls, int fd,
+                      const struct addr *client, unsigned id)
 {
     struct downstream *d = malloc(sizeof *d);
     struct stream net = { .reset_err = WEIR_ECLIENTGONE, .drains = client->kind != ADDR_UNIX };
@@ -64,11 +75,12 @@ int downstream_accept(struct service *svc, int fd, const struct addr *client, un
     }
     *d = (struct downstream){
         .service = svc,
+        .tls = tls,
         .client = *client,
         .idle_timeout = svc->idle_timeout,
     };
     h1_init(&d->h1, H1_SERVER, net, &svc->limits);
-    if (!slot_arm(net.slot, idle_until(d))) /* the first bytes are here already */
+    if (!slot_arm(net.slot, first_until(d))) /* the first bytes are here already */
         slot_start_strand(net.slot, serve);
     return 0;
 }
@@ -115,6 +127,8 @@ enum next { NEXT_SERVE, NEXT_CLOSE, NEXT_IDLE };
 static enum next go_idle(struct downstream *d)
 {
     while (!h1_buffered(&d->h1) && !downstream_draining()) {
+        if (stream_pending(&d->h1.net) && h1_poll(&d->h1))
+            return NEXT_SERVE;
         h1_release(&d->h1);
         if (slot_arm(d->h1.net.slot, idle_until(d)))
             return NEXT_IDLE;
@@ -124,6 +138,43 @@ static enum next go_idle(struct downstream *d)
     return h1_buffered(&d->h1) ? NEXT_SERVE : NEXT_CLOSE;
 }
 
+/* To who speaks plain HTTP where TLS is spoken: in words that it understands. */
+static void answer_in_plain(struct stream *net)
+{
+#define PLAIN_BODY "400 Bad Request: this port speaks TLS\n"
+    char text[256];
+    struct iovec iov = { .iov_base = text };
+    struct pace pace = { .gap = WEIR_FOREVER }; /* its limit has passed: what would wait fails */
+
+    iov.iov_len = (size_t)snprintf(text, sizeof text,
+                                   "HTTP/1.1 400 Bad Request\r\n"
+                                   "Content-Type: text/plain; charset=utf-8\r\n"
+                                   "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                                   sizeof PLAIN_BODY - 1, PLAIN_BODY);
+    stream_write(net, &iov, 1, &pace);
+}
+
+/* The TLS handshake. false: the connection ends. */
+static bool greet(struct downstream *d)
+{
+    const struct service *svc = d->service;
+    struct deadline until = deadline_in(rt_now(), svc->header_timeout, WEIR_ETLSTIME);
+    char why[TLS_WHY];
+    int rc;
+
+    co_label(svc->proxy->name, "shaking hands with a client");
+    rc = tls_accept(&d->h1.net, d->tls, until, why);
+    d->tls = NULL;
+    h1_secured(&d->h1);
+    if (rc < 0 && why[0] != '\0')
+        record_refused(&d->client, rc == WEIR_ECANCELED ? WEIR_ESHUTDOWN : rc, why);
+    if (rc == WEIR_EPLAINHTTP)
+        answer_in_plain(&d->h1.net);
+    if (rc < 0)
+        d->h1.http.fault = weir_error_text(rc); /* so that what was said arrives: it lingers */
+    return rc == 0;
+}
+
 static void serve(void *owner)
 {
     struct downstream *d = owner;
@@ -131,6 +182,8 @@ static void serve(void *owner)
     enum next next = NEXT_SERVE;
 
     slot_watch(d->h1.net.slot);
+    if (d->tls != NULL)
+        next = greet(d) ? go_idle(d) : NEXT_CLOSE;
     while (next == NEXT_SERVE)
         next = serve_one(d) ? go_idle(d) : NEXT_CLOSE;
     if (next == NEXT_CLOSE)

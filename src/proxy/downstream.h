@@ -4,19 +4,22 @@
 
 #include "http/h1.h"
 #include "proxy/service.h"
+#include "tls/tls.h"
 
 struct downstream {
     struct h1_conn h1;
     struct service *service;
+    const struct tls_server *tls; /* a handshake is to come; NULL: it is over, or plain */
     struct addr client;
     weir_dur idle_timeout; /* the service's, or what the last request set */
     uint64_t requests;     /* begun on this connection */
 };
 
 /* Takes an accepted descriptor, and gives it to worker `id` as an idle connection whose first byte
- * starts a request. 0, or WEIR_ENOMEM (the descriptor is closed then). From any worker's stack;
+ * starts a request, or with `tls` a handshake. 0, or WEIR_ENOMEM (the descriptor is closed then). From any worker's stack;
  * never blocks. */
-int downstream_accept(struct service *svc, int fd, const struct addr *client, unsigned id);
+int downstream_accept(struct service *svc, const struct tls_server *tls, int fd,
+                      const struct addr *client, unsigned id);
 
 /* Shutdown (`on`; a server that starts says false): from now on responses say `Connection: close`,
  * and no connection becomes idle. downstream_close_idle closes those that are (from a worker's

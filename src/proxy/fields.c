@@ -78,7 +78,8 @@ static void add_forwarding(struct weir_session *s, struct weir_head *up)
     }
     head_set_id(up, FIELD_X_FORWARDED_FOR, client);
     if (!append || !head_has_id(up, FIELD_X_FORWARDED_PROTO))
-        head_set_id(up, FIELD_X_FORWARDED_PROTO, LIT("http"));
+        head_set_id(up, FIELD_X_FORWARDED_PROTO,
+                    s->down->tls != NULL ? LIT("https") : LIT("http"));
     if (!append || !head_has_id(up, FIELD_X_FORWARDED_HOST))
         head_set_id(up, FIELD_X_FORWARDED_HOST, s->req.authority);
     if (!append)

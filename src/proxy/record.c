@@ -6,6 +6,7 @@
 #include "proxy/local.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
+#include "tls/tls.h"
 
 static void log_id(struct log_record *r, const struct weir_session *s)
 {
@@ -30,6 +31,18 @@ static void log_client(struct log_record *r, const struct weir_session *s)
     log_str(r, "client", addr_print(s->client, client));
 }
 
+static void log_tls(struct log_record *r, const struct tls_info *tls)
+{
+    if (tls == NULL)
+        return;
+    log_str(r, "tls", WEIR(tls->version));
+    log_str(r, "cipher", WEIR(tls->cipher));
+    if (tls->sni != NULL)
+        log_str(r, "sni", WEIR(tls->sni));
+    if (tls->resumed)
+        log_bool(r, "resumed", true);
+}
+
 void record_access(struct weir_session *s, int err)
 {
     struct log_record r;
@@ -51,6 +64,7 @@ void record_access(struct weir_session *s, int err)
     log_int(&r, "sent", (int64_t)s->sent);
     log_int(&r, "received", (int64_t)s->received);
     log_usec(&r, "duration", now - s->started);
+    log_tls(&r, s->down->tls);
     if (s->up_name != NULL) {
         log_str(&r, "upstream", WEIR(s->up_name));
         log_str(&r, "connect", s->reused ? LIT("reused") : LIT("new"));
@@ -71,6 +85,21 @@ static const char *const levels[] = {
     [WEIR_SRC_DOWNSTREAM] = "notice",
     [WEIR_SRC_UPSTREAM] = "error",
 };
+
+void record_refused(const struct addr *client, int err, const char *detail)
+{
+    char text[ADDR_TEXT];
+    struct log_record r;
+
+    log_begin(&r, record_scratch(), LOG_RECORD_MAX);
+    log_time(&r);
+    log_str(&r, "level", WEIR(levels[weir_error_source(err)]));
+    log_str(&r, "why", WEIR(weir_error_why(err)));
+    log_str(&r, "msg", WEIR(weir_error_text(err)));
+    log_str(&r, "detail", WEIR(detail));
+    log_str(&r, "client", addr_print(client, text));
+    log_line(LOG_ERROR, log_end(&r));
+}
 
 void record_error(struct weir_session *s, int err)
 {

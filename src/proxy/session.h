@@ -52,6 +52,7 @@ struct weir_session {
     unsigned tries;
     unsigned connect_fails;
     int connect_err;    /* of an earlier try */
+    const char *connect_fault; /* words for it, or NULL */
     const struct addr *connect_failed[CONNECT_BACKENDS]; /* whom not to ask again by default */
     bool reused;        /* the connection came from the pool */
     bool fresh;         /* the next one must not: a pooled one was stale */
@@ -141,5 +142,7 @@ int answer_send(struct weir_session *s, struct weir_head *res, weir_str body);
 /* record.c */
 void record_access(struct weir_session *s, int err);
 void record_error(struct weir_session *s, int err);
+void record_refused(const struct addr *client, int err,
+                    const char *detail); /* a connection without a request */
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "proxy/session.h"
 #include "runtime/runtime.h"
+#include "tls/tls.h"
 
 int weir_lb_pick(struct weir_lb *lb, struct weir_session *s, struct weir_peer *peer)
 {
@@ -64,13 +65,13 @@ int upstream_choose(struct weir_session *s)
     memset(peer, 0, sizeof *peer);
     rc = PHASE(s, upstream_peer, s, peer);
     if (rc == WEIR_ENOUPSTREAM && s->connect_err != 0 && s->err == 0)
-        return s->connect_err; /* no other backend is left: the reason is why this one failed */
+        return session_fail(s, s->connect_err, s->connect_fault); /* no other backend is left: the reason is why this one failed */
     if (rc != 0)
         return rc;
     if (peer->internal.address == NULL)
         return session_fail(s, WEIR_EINVALID, "upstream_peer chose no address");
     if (asked_in_vain(s, peer->internal.address))
-        return s->connect_err;
+        return session_fail(s, s->connect_err, s->connect_fault);
     s->up_name = peer->internal.name;
     peer->connect_timeout = or_default(peer->connect_timeout, svc->connect_timeout);
     peer->read_timeout = or_default(peer->read_timeout, svc->upstream_timeout);
@@ -105,11 +106,32 @@ static bool repeatable(const struct weir_session *s)
     return idempotent(s) && s->down->framing.mode == BODY_NONE;
 }
 
+/* TLS on a connection just made, in as much time again. What failed is said in the words of the try. */
+static int secure(struct weir_session *s, const struct addr *addr)
+{
+    struct deadline until;
+    struct tls_client *client;
+    char why[TLS_WHY];
+    int rc = tls_client_get(&s->peer, &client, why);
+
+    if (rc == 0) {
+        until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_EUPTLSTIME);
+        rc = tls_connect(&s->up->h1.net, client, addr, deadline_min(until, s->limit), why);
+        tls_client_put(&client);
+    }
+    if (rc < 0) {
+        s->connect_fault = arena_printf(&s->arena, "%s", why).ptr;
+        upstream_close(&s->up);
+    }
+    return rc == WEIR_EINVALID ? session_fail(s, rc, s->connect_fault) : rc;
+}
+
 static int open_new(struct weir_session *s, const struct peer_key *key, const struct addr *addr)
 {
     struct deadline until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
 
-    return upstream_open(key, addr, s->peer.idle_timeout, deadline_min(until, s->limit), &s->up);
+    TRY(upstream_open(key, addr, s->peer.idle_timeout, deadline_min(until, s->limit), &s->up));
+    return tls_wanted(&s->peer) ? secure(s, addr) : 0;
 }
 
 int upstream_obtain(struct weir_session *s)
@@ -117,8 +139,9 @@ int upstream_obtain(struct weir_session *s)
     const struct addr *addr = s->peer.internal.address;
     struct peer_key key;
 
-    if (peer_key_make(&key, addr, s->peer.group) < 0)
-        return session_fail(s, WEIR_EINVALID, "the peer's group is too long");
+    if (peer_key_make(&key, addr, &s->peer) < 0)
+        return session_fail(s, WEIR_EINVALID, "the peer's names are too long");
+    s->connect_fault = NULL;
     s->tries++;
     if (!s->fresh)
         s->up = pool_take(&key, !repeatable(s));
@@ -137,7 +160,9 @@ static int connect_elsewhere(struct weir_session *s, int rc)
 {
     s->connect_err = rc;
     s->connect_failed[s->connect_fails++] = s->peer.internal.address;
-    return s->connect_fails < CONNECT_BACKENDS ? WEIR_RETRY : rc;
+    if (s->connect_fails < CONNECT_BACKENDS)
+        return WEIR_RETRY;
+    return session_fail(s, rc, s->connect_fault);
 }
 
 /* `tried` holds the backend. */
@@ -155,7 +180,7 @@ static int not_connected(struct weir_session *s, int rc)
     if (s->service->proxy->fail_to_connect == NULL)
         return connect_elsewhere(s, rc);
     s->connect_err = rc;
-    return phase_fail_to_connect(s, rc, NULL);
+    return phase_fail_to_connect(s, rc, s->connect_fault);
 }
 
 /* A pooled connection that ended before a byte of response may have been closed by the upstream

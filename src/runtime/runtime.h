@@ -37,6 +37,9 @@ int rt_post(unsigned id, void (*fn)(void *), void *arg);
  * (asserted). On a thread or stack that is not a coroutine's it is a plain call. */
 void rt_on_worker_stack(void (*fn)(void *), void *arg);
 
+/* Do others wait for this worker? Then what takes long and can be done elsewhere (blocking.h) should be. */
+bool rt_busy(void);
+
 /* What the layers above keep for each worker: one pointer per user, set once at start. */
 enum rt_local { RT_LOCAL_POOL, RT_LOCAL_PROXY, RT_LOCAL_COUNT };
 void *rt_local(enum rt_local which);

@@ -34,6 +34,15 @@ unsigned rt_worker_id(void)
     return w != NULL ? w->id : UINT_MAX;
 }
 
+bool rt_busy(void)
+{
+    struct worker *w = worker_self();
+
+    return w != NULL && (w->batch != NULL ||
+                         atomic_load_explicit(&w->queue.count, memory_order_relaxed) > 0 ||
+                         atomic_load_explicit(&w->has_post, memory_order_relaxed));
+}
+
 int64_t rt_now(void)
 {
     struct worker *w = worker_self();

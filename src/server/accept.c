@@ -185,19 +185,20 @@ static unsigned least_loaded(void)
     return best;
 }
 
-static void take(struct front *f, int fd, const struct addr *client)
+static void take(const struct gate *g, int fd, const struct addr *client)
 {
+    struct front *f = g->front;
     unsigned worker = least_loaded();
     struct service *svc = &f->shares[worker].service;
 
     if (svc->clients != NULL && !clients_enter(svc->clients, client)) {
-        refuse_client(f, fd, client);
+        refuse_client(g, fd, client);
         release(f);
         return;
     }
     atomic_fetch_add_explicit(&svc->connections, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&acceptor.load[worker], 1, memory_order_relaxed);
-    if (downstream_accept(svc, fd, client, worker) < 0) {
+    if (downstream_accept(svc, g->tls, fd, client, worker) < 0) {
         log_message("error", "a connection was dropped: %s", weir_error_text(WEIR_ENOMEM));
         closed(svc, client);
     }
@@ -236,7 +237,7 @@ static void accept_some(int fd, void *owner)
         if (conn >= 0) {
             atomic_store_explicit(&g->starved, false, memory_order_relaxed);
             addr_from_sockaddr(&client, &ss, len);
-            take(g->front, conn, &client);
+            take(g, conn, &client);
             continue;
         }
         release(g->front);

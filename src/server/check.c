@@ -49,6 +49,30 @@ static void check_service(struct weir_server *sv, struct front *f)
         server_fail(sv, EXIT_FAILED, "weir_server_add: %s: %s", field, why);
 }
 
+static void check_certificates(struct weir_server *sv, struct front *f)
+{
+    char why[TLS_WHY];
+
+    for (unsigned i = 0; i < WEIR_LISTENERS && f->config.listen[i].addr != NULL; i++)
+        if (front_certificate(f, i, why) < 0)
+            server_fail(sv, EXIT_FAILED, "cannot speak TLS on %.200s: %s", f->config.listen[i].addr,
+                        why);
+}
+
+/* What is made here stays for the requests that come. */
+static void check_peers(struct weir_server *sv)
+{
+    char why[TLS_WHY];
+
+    for (const struct server_peer *p = sv->peers; p != NULL; p = p->next) {
+        struct tls_client *client = NULL;
+
+        if (tls_wanted(&p->peer) && tls_client_get(&p->peer, &client, why) < 0)
+            server_fail(sv, EXIT_FAILED, "cannot speak TLS to upstreams: %s", why);
+        tls_client_put(&client);
+    }
+}
+
 /* A wrong command line or a lack of memory ends it here: more words would be their consequences. */
 void server_check(struct weir_server *sv)
 {
@@ -63,6 +87,9 @@ void server_check(struct weir_server *sv)
     faults_append(&sv->faults, &found);
     for (struct front *f = sv->fronts; f != NULL; f = f->next)
         check_service(sv, f);
+    for (struct front *f = sv->fronts; f != NULL; f = f->next)
+        check_certificates(sv, f);
+    check_peers(sv);
     if (sv->fronts == NULL)
         server_fail(sv, EXIT_FAILED, "weir_server_run: nothing to serve (weir_server_add)");
 }

@@ -1,6 +1,7 @@
 /* front.c -- from what the user configured to what connections look at. */
 #include "server/front.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const char *fill_trusted(const struct weir_service *c, struct service *svc)
@@ -61,6 +62,28 @@ const char *front_check(struct front *f, const char **field)
     return fill_trusted(c, &f->service);
 }
 
+int front_certificate(struct front *f, unsigned i, char why[TLS_WHY])
+{
+    const struct weir_listen *l = &f->config.listen[i];
+    struct tls_server_config config = {
+        .cert = l->cert,
+        .key = l->key,
+        .alpn = l->alpn,
+        .shared_key = l->shared_key,
+    };
+
+    if (l->cert != NULL && l->cert[0] == '\0') {
+        snprintf(why, TLS_WHY, "no certificate is named (--cert, or the field cert)");
+        return WEIR_EINVALID;
+    }
+    if (l->cert != NULL)
+        return tls_server_new(&config, &f->tls[i], why);
+    if (l->key == NULL)
+        return 0;
+    snprintf(why, TLS_WHY, "%.200s: a key without a certificate", l->key);
+    return WEIR_EINVALID;
+}
+
 int front_prepare(struct front *f, unsigned workers, uint64_t descriptors)
 {
     struct service *svc = &f->service;
@@ -83,6 +106,8 @@ int front_prepare(struct front *f, unsigned workers, uint64_t descriptors)
 
 void front_done(struct front *f)
 {
+    for (unsigned i = 0; i < WEIR_LISTENERS; i++)
+        tls_server_free(&f->tls[i]);
     clients_free(&f->clients);
     free(f->shares);
     f->shares = NULL;

@@ -10,6 +10,7 @@
 #include "proxy/service.h"
 #include "runtime/slot.h"
 #include "server/clients.h"
+#include "tls/tls.h"
 
 struct weir_server;
 struct front;
@@ -28,6 +29,7 @@ struct gate {
     struct gate *next;
     struct front *front;
     struct addr addr; /* where it is bound */
+    const struct tls_server *tls; /* the front's; NULL: plain */
     int fd;
     struct listener_slot *slot;
     unsigned paused;     /* PAUSE_*; under acceptor.lock */
@@ -39,6 +41,7 @@ struct front {
     struct front *next;
     struct weir_service config; /* the user's, with all defaults but what the machine decides */
     struct service service;
+    struct tls_server *tls[WEIR_LISTENERS]; /* of those with a certificate */
     struct share *shares; /* one per worker; NULL until the workers run */
     struct gate *gates;
     struct clients *clients; /* NULL: not limited */
@@ -51,10 +54,14 @@ struct front {
  * sentence, with the name of the field in `field`. */
 const char *front_check(struct front *f, const char **field);
 
+/* Reads the certificate of listener `i`, if it has one. 0, or WEIR_EINVALID or WEIR_ENOMEM with the
+ * reason in `why`. May block. */
+int front_certificate(struct front *f, unsigned i, char why[TLS_WHY]);
+
 /* Default of max_connections, table of clients, shares of `workers` workers. 0 or WEIR_ENOMEM. */
 int front_prepare(struct front *f, unsigned workers, uint64_t descriptors);
 
-/* Gives back what front_prepare made. No connection is left. */
+/* Gives back what the two above made. No connection is left. */
 void front_done(struct front *f);
 
 /* Opens the sockets of all listeners: the kernel queues connections from here on. 0, or

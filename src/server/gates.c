@@ -14,6 +14,7 @@ enum { NAME_ADDRESSES = 16, SAME_PORT_TRIES = 16 };
 
 struct opening {
     struct front *front;
+    const struct tls_server *tls;
     const char *text; /* as configured */
     int backlog;
     char *why;
@@ -29,15 +30,15 @@ static int refuse(const struct opening *o, const struct addr *at, const char *st
     return WEIR_EINTERNAL;
 }
 
-static int add_gate(struct front *f, int fd, const struct addr *at)
+static int add_gate(const struct opening *o, int fd, const struct addr *at)
 {
-    struct gate *g = malloc(sizeof(*g)), **end = &f->gates;
+    struct gate *g = malloc(sizeof(*g)), **end = &o->front->gates;
 
     if (g == NULL) {
         sys_close(fd);
         return WEIR_ENOMEM;
     }
-    *g = (struct gate){ .front = f, .fd = fd, .addr = *at };
+    *g = (struct gate){ .front = o->front, .tls = o->tls, .fd = fd, .addr = *at };
     if (at->kind != ADDR_UNIX)
         listen_address(fd, &g->addr);
     while (*end != NULL)
@@ -53,7 +54,7 @@ static int open_one(const struct opening *o, const struct addr *at)
 
     if (fd < 0)
         return refuse(o, at, step, fd);
-    return add_gate(o->front, fd, at);
+    return add_gate(o, fd, at);
 }
 
 /* A machine may lack a family, or have it without addresses. */
@@ -89,12 +90,12 @@ static int open_all(const struct opening *o, uint16_t port)
     }
     if (fd4 < 0 && fd6 < 0)
         return refuse(o, &v4, step, fd4);
-    if (fd4 >= 0 && add_gate(o->front, fd4, &v4) < 0) {
+    if (fd4 >= 0 && add_gate(o, fd4, &v4) < 0) {
         if (fd6 >= 0)
             sys_close(fd6);
         return WEIR_ENOMEM;
     }
-    return fd6 >= 0 ? add_gate(o->front, fd6, &v6) : 0;
+    return fd6 >= 0 ? add_gate(o, fd6, &v6) : 0;
 }
 
 static int open_host(const struct opening *o, const struct addr_spec *spec)
@@ -138,6 +139,7 @@ int gates_open(struct front *f, int backlog, char *why, size_t size)
     for (unsigned i = 0; i < WEIR_LISTENERS && f->config.listen[i].addr != NULL && rc == 0; i++) {
         struct opening o = {
             .front = f,
+            .tls = f->tls[i],
             .text = f->config.listen[i].addr,
             .backlog = backlog,
             .why = why,

@@ -28,10 +28,10 @@ static void log_refusal(const struct addr *client)
 /* Nothing of it ever happens: the slot goes over to lingering before it is armed. */
 static const struct slot_class refused_class = { .name = "refused" };
 
-void refuse_client(const struct front *f, int fd, const struct addr *client)
+void refuse_client(const struct gate *g, int fd, const struct addr *client)
 {
     static const char body[] = "too many connections of one client\n";
-    weir_str name = f->service.server_name, date = http_date_now();
+    weir_str name = g->front->service.server_name, date = http_date_now();
     struct stream st = { .reset_err = WEIR_ECLIENTGONE, .drains = client->kind != ADDR_UNIX };
     char head[512];
     int len;
@@ -43,6 +43,10 @@ void refuse_client(const struct front *f, int fd, const struct addr *client)
                    WEIR_ARG(date), name.len > 0 ? "Server: " : "", name.len > 0 ? name.ptr : "",
                    name.len > 0 ? "\r\n" : "", sizeof(body) - 1, body);
     log_refusal(client);
+    if (g->tls != NULL) {
+        sys_close(fd);
+        return;
+    }
     st.slot = slot_new(fd, &refused_class, NULL);
     if (st.slot == NULL)
         return; /* and the descriptor is closed */

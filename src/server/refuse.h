@@ -4,8 +4,9 @@
 
 #include "server/front.h"
 
-/* Answers 503 without reading a request, logs why=max_per_client, and closes `fd` lingering. On a
- * worker's stack; never blocks. */
-void refuse_client(const struct front *f, int fd, const struct addr *client);
+/* Answers 503 without reading a request, logs why=max_per_client, and closes `fd` lingering. Where TLS
+ * is spoken it just closes: a handshake is what the bound saves us. On a worker's stack; never
+ * blocks. */
+void refuse_client(const struct gate *g, int fd, const struct addr *client);
 
 #endif

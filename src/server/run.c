@@ -99,6 +99,18 @@ static int prepare_fronts(struct weir_server *sv)
     return 0;
 }
 
+static void warn_of_certificates(const struct weir_server *sv)
+{
+    for (const struct front *f = sv->fronts; f != NULL; f = f->next) {
+        for (unsigned i = 0; i < WEIR_LISTENERS; i++) {
+            const char *warning = f->tls[i] != NULL ? tls_server_warning(f->tls[i]) : NULL;
+
+            if (warning != NULL)
+                log_message("warning", "%s", warning);
+        }
+    }
+}
+
 static void print_ready(const struct weir_server *sv)
 {
     char text[ADDR_TEXT];
@@ -106,7 +118,7 @@ static void print_ready(const struct weir_server *sv)
     for (const struct front *f = sv->fronts; f != NULL; f = f->next) {
         for (const struct gate *g = f->gates; g != NULL; g = g->next) {
             addr_print(&g->addr, text);
-            log_say("listening on %s (http)", text);
+            log_say("listening on %s (%s)", text, g->tls != NULL ? "https" : "http");
         }
     }
 }
@@ -138,6 +150,7 @@ static int accept_and_wait(struct weir_server *sv)
         accept_stop();
         return rc;
     }
+    warn_of_certificates(sv);
     print_ready(sv);
     notify("READY=1");
     wait_for_end(sv);
@@ -187,6 +200,7 @@ static int serve_with_log(struct weir_server *sv)
     rt_stop();
     stats_close(sv);
     pool_stop();
+    tls_clients_forget();
     local_stop();
     for (struct front *f = sv->fronts; f != NULL; f = f->next)
         front_done(f);

@@ -23,6 +23,12 @@ struct server_lb {
     bool started;
 };
 
+/* A peer that weir_server_run prepares for. */
+struct server_peer {
+    struct server_peer *next;
+    struct weir_peer peer;
+};
+
 struct weir_server {
     uint32_t magic;
     struct cmdline cmdline;
@@ -30,6 +36,7 @@ struct weir_server {
     struct events events;
     struct front *fronts; /* services, in the order in which they were added */
     struct server_lb *lbs;
+    struct server_peer *peers;
     log_callback *log_to;
     void *log_arg;
     bool keep_signals;

@@ -40,6 +40,8 @@ void server_free(struct weir_server *sv)
 {
     for (struct server_lb *o = sv->lbs; o != NULL; o = o->next)
         lb_free(&o->lb);
+    for (struct front *f = sv->fronts; f != NULL; f = f->next)
+        front_done(f);
     events_done(&sv->events);
     arena_done(&sv->arena);
     if (sv != &no_server) {
@@ -100,10 +102,17 @@ static const char *copy_text(struct weir_server *sv, const char *text)
     return copy.ptr;
 }
 
+static void copy_listen(struct weir_server *sv, struct weir_listen *l)
+{
+    l->addr = copy_text(sv, l->addr);
+    l->cert = copy_text(sv, l->cert);
+    l->key = copy_text(sv, l->key);
+}
+
 static void copy_texts(struct weir_server *sv, struct weir_service *c)
 {
     for (unsigned i = 0; i < WEIR_LISTENERS; i++)
-        c->listen[i].addr = copy_text(sv, c->listen[i].addr);
+        copy_listen(sv, &c->listen[i]);
     for (unsigned i = 0; i < WEIR_TRUSTED; i++)
         c->trusted[i] = copy_text(sv, c->trusted[i]);
     c->server_name = copy_text(sv, c->server_name);
@@ -127,6 +136,35 @@ void weir_server_add(struct weir_server *sv, const struct weir_service *service)
     while (*end != NULL)
         end = &(*end)->next;
     *end = f;
+}
+
+static weir_str copy_str(struct weir_server *sv, weir_str text)
+{
+    weir_str copy = arena_copy(&sv->arena, text);
+
+    if (text.len > 0 && copy.ptr == NULL)
+        server_fail(sv, EXIT_FAILED, "weir_server_expect_peer: out of memory");
+    return copy;
+}
+
+void weir_server_expect_peer(struct weir_server *sv, const struct weir_peer *peer)
+{
+    struct server_peer *p;
+
+    ensure(sv->magic == SERVER_MAGIC);
+    if (sv == &no_server)
+        return;
+    p = arena_alloc(&sv->arena, sizeof(*p));
+    if (p == NULL) {
+        server_fail(sv, EXIT_FAILED, "weir_server_expect_peer: out of memory");
+        return;
+    }
+    *p = (struct server_peer){ .next = sv->peers, .peer = *peer };
+    p->peer.sni = copy_str(sv, peer->sni);
+    p->peer.ca_file = copy_str(sv, peer->ca_file);
+    p->peer.cert_file = copy_str(sv, peer->cert_file);
+    p->peer.key_file = copy_str(sv, peer->key_file);
+    sv->peers = p;
 }
 
 /* ---- load balancers -------------------------------------------------------------------------- */

@@ -11,6 +11,11 @@
 
 /* Keys */
 
+static int key_of(struct peer_key *key, const struct addr *addr, weir_str group)
+{
+    return peer_key_make(key, addr, &(struct weir_peer){ .group = group });
+}
+
 static void every_part_of_a_key_counts(void **state)
 {
     static const struct {
@@ -31,8 +36,8 @@ static void every_part_of_a_key_counts(void **state)
 
         memset(&again, 0xee, sizeof again); /* what is unused must not count */
         assert_null(addr_parse(peers[i].addr, &spec));
-        assert_int_equal(peer_key_make(&keys[i], &spec.addr, weir_str_from(peers[i].group)), 0);
-        assert_int_equal(peer_key_make(&again, &spec.addr, weir_str_from(peers[i].group)), 0);
+        assert_int_equal(key_of(&keys[i], &spec.addr, weir_str_from(peers[i].group)), 0);
+        assert_int_equal(key_of(&again, &spec.addr, weir_str_from(peers[i].group)), 0);
         assert_int_equal(again.len, keys[i].len);
         assert_memory_equal(again.bytes, keys[i].bytes, again.len);
         assert_true(again.hash == keys[i].hash);
@@ -44,17 +49,51 @@ static void every_part_of_a_key_counts(void **state)
 
 static void too_long_a_key(void **state)
 {
-    static char group[1000];
+    static char group[2000];
     struct addr at = { .kind = ADDR_V4, .port = 80 };
     struct peer_key key;
     size_t fits = 0;
 
     (void)state;
-    assert_int_equal(peer_key_make(&key, &at, (weir_str){ NULL, 0 }), 0);
+    assert_int_equal(key_of(&key, &at, (weir_str){ NULL, 0 }), 0);
     fits = sizeof key.bytes - key.len;
-    assert_int_equal(peer_key_make(&key, &at, (weir_str){ group, fits }), 0);
-    assert_int_equal(peer_key_make(&key, &at, (weir_str){ group, fits + 1 }), WEIR_EINVALID);
-    assert_int_equal(peer_key_make(&key, &at, (weir_str){ group, sizeof group }), WEIR_EINVALID);
+    assert_int_equal(key_of(&key, &at, (weir_str){ group, fits }), 0);
+    assert_int_equal(key_of(&key, &at, (weir_str){ group, fits + 1 }), WEIR_EINVALID);
+    assert_int_equal(key_of(&key, &at, (weir_str){ group, sizeof group }), WEIR_EINVALID);
+}
+
+/* Whatever decides whom TLS trusts, and who we are, tells peers apart; times do not. */
+static void keys_with_tls(void **state)
+{
+    static const struct weir_peer peers[] = {
+        { .tls = false },
+        { .tls = true },
+        { .sni = LIT("a") },
+        { .sni = LIT("b") },
+        { .sni = LIT("a"), .no_verify = true },
+        { .sni = LIT("a"), .alpn = WEIR_H1 },
+        { .sni = LIT("a"), .alpn = WEIR_H1 | WEIR_H2 },
+        { .sni = LIT("a"), .ca_file = LIT("x") },
+        { .sni = LIT("a"), .cert_file = LIT("x") },
+        { .sni = LIT("a"), .key_file = LIT("x") },
+        { .sni = LIT("a"), .cert_file = LIT("x"), .key_file = LIT("x") },
+        { .sni = LIT("ax") },
+        { .sni = LIT("a"), .group = LIT("g") },
+    };
+    static const struct weir_peer same = { .tls = true, .sni = LIT("a"), .read_timeout = 1 };
+    struct addr at = { .kind = ADDR_V4, .port = 443 };
+    struct peer_key keys[ARRAY_LEN(peers)], again;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+        assert_int_equal(peer_key_make(&keys[i], &at, &peers[i]), 0);
+        for (size_t k = 0; k < i; k++)
+            assert_false(keys[i].len == keys[k].len &&
+                         memcmp(keys[i].bytes, keys[k].bytes, keys[i].len) == 0);
+    }
+    assert_int_equal(peer_key_make(&again, &at, &same), 0);
+    assert_int_equal(again.len, keys[2].len);
+    assert_memory_equal(again.bytes, keys[2].bytes, again.len);
 }
 
 /* An upstream: a listener, and the accepted end of each connection, found by port. */
@@ -72,8 +111,8 @@ static void origin_open(void)
     origin.listener = listen_open(&at, 1024, &step);
     ensure(origin.listener >= 0);
     listen_address(origin.listener, &origin.addr);
-    ensure(peer_key_make(&origin.key, &origin.addr, LIT("")) == 0);
-    ensure(peer_key_make(&origin.other_key, &origin.addr, LIT("other")) == 0);
+    ensure(key_of(&origin.key, &origin.addr, LIT("")) == 0);
+    ensure(key_of(&origin.other_key, &origin.addr, LIT("other")) == 0);
 }
 
 /* A connection made by upstream_open, and the origin's end of it. */
@@ -318,7 +357,7 @@ static void unix_strand(void *arg)
     close(fd);
     unlink(path);
     fd = listen_open(&at, 8, &step);
-    ensure(fd >= 0 && peer_key_make(&key, &at, LIT("g")) == 0);
+    ensure(fd >= 0 && key_of(&key, &at, LIT("g")) == 0);
     ensure(upstream_open(&key, &at, WEIR_FOREVER, no_hurry().limit, &up) == 0);
     unlink(path);
     AWAIT((peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) >= 0);
@@ -345,7 +384,7 @@ static void many_peers_strand(void *arg)
         char group[16];
 
         snprintf(group, sizeof group, "%u", i % 150);
-        ensure(peer_key_make(&key, &origin.addr, weir_str_from(group)) == 0);
+        ensure(key_of(&key, &origin.addr, weir_str_from(group)) == 0);
         p = open_pair(&key, WEIR_FOREVER);
         give(p.up);
         ensure(pool_take(&key, false) == p.up);
@@ -593,6 +632,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_part_of_a_key_counts),
         cmocka_unit_test(too_long_a_key),
+        cmocka_unit_test(keys_with_tls),
         cmocka_unit_test(newest_first),
         cmocka_unit_test(leaving),
         cmocka_unit_test(given_too_late),
