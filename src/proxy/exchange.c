@@ -19,9 +19,10 @@ static int filter_request(struct weir_session *s)
 
 static int try_upstream(struct weir_session *s)
 {
-    int rc;
+    int rc = upstream_choose(s);
 
-    TRY(upstream_choose(s));
+    if (rc != 0)
+        return rc;
     rc = upstream_obtain(s); /* from the pool, or a new connection */
     if (rc == 0)
         rc = PHASE(s, connected_to_upstream, s, &s->peer, s->reused);
