@@ -364,12 +364,11 @@ def test_fail_to_proxy_answers_what_never_parsed(phases, origin):
 
 def test_fail_to_proxy_comes_too_late(phases, origin):
     """The head has left: the response is cut off, whatever the phase would say."""
-    o = origin(serve(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"))
+    o = origin(lambda conn: (conn.request(), conn.send(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")))
     p = phases(o)
     c = p.client()
     c.send(request("GET", "/", "Do: fail_to_proxy=answer"))
-    o.wait_requests(1)
-    o.stop()
     assert c.truncated().body == b"half"
     trace = told(p.trace())
     assert "late" in trace and "status=200" in trace
