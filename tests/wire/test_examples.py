@@ -4,7 +4,7 @@ promises is asserted here, and that it is no longer than its counterpart of the 
 
 import pytest
 
-from weirtest import LINKAGES, examples, lines_of_code, poll, request, serve
+from weirtest import LINKAGES, OK, Authority, examples, lines_of_code, poll, request, serve
 from weirtest.proxy import ROOT
 
 # Lines without blanks and comments; the reference's program of the same purpose has as many.
@@ -152,16 +152,40 @@ def test_backoff_ends_with_the_request(network, example):
 def test_connection_log(network, origin, example, linkage):
     ends = [at(origin, 9001), at(origin, 9002)]
     p = example("connection_log", linkage)
-    for _ in range(4):
-        assert p.ask(request()).status == 200
-    taken = p.wait_text(r"^(\w{16}): a (new|reused) connection to 127.0.0.1:(900[12]) \((\d) new, "
-                        r"(\d) reused so far\)$", 4)
-    assert [m[1] for m in taken] == [r["id"] for r in p.log(4)]
-    assert sorted((m[2], m[3]) for m in taken) == [
-        ("new", "9001"), ("new", "9002"), ("reused", "9001"), ("reused", "9002")]
-    assert (taken[3][4], taken[3][5]) == ("2", "2")
-    assert len(p.wait_text(r" got 200 and 4 bytes after 1 tries: no error$", 4)) == 4
+    asked = []
+
+    def both_reused():
+        asked.append(p.ask(request()).status)
+        return all(f"a reused connection to 127.0.0.1:{n}" in p.text for n in (9001, 9002))
+    poll(both_reused, "a reused connection to each server")
+    taken = p.wait_text(r"^(\w{16}): a (new|reused) connection to 127.0.0.1:(900[12]) \((\d+) new, "
+                        r"(\d+) reused so far\)$", len(asked))
+    new = [m[3] for m in taken if m[2] == "new"]
+    assert set(asked) == {200} and set(new[:2]) == {"9001", "9002"}
+    assert (int(taken[-1][4]), int(taken[-1][5])) == (len(new), len(asked) - len(new))
+    assert {m[1] for m in taken} == {r["id"] for r in p.log(len(asked))}
+    p.wait_text(r" got 200 and 4 bytes after 1 tries: no error$", len(asked))
     for end in ends:
         end.stop()
     assert p.ask(request("POST", "/", body=b"x")).status == 502
     p.wait_text(r"127.0.0.1:\d+ got 502 and \d+ bytes after \d tries: the upstream \w+")
+
+@both
+def test_load_balancer(network, origin, example, linkage, tmp_path):
+    """The design's program: TLS on both sides, an upstream that never was there, and the end."""
+    authority = Authority(tmp_path)
+    authority.certificate("server", "localhost")
+    ups = [origin(serve(OK), address=("127.0.0.1", port),
+                  tls=authority.server(f"origin{port}", "origin.example")) for port in (9001, 9002)]
+    p = example("load_balancer", linkage, 2, cwd=tmp_path, env={"SSL_CERT_FILE": authority.ca})
+    plain, tls = p.client(0), p.client(1, tls=authority.client(["h2", "http/1.1"]))
+    assert tls.sock.selected_alpn_protocol() in ("http/1.1", None)
+    for _ in range(6):
+        assert plain.ask(request()).body == tls.ask(request()).body == b"ok"
+    seen = [r for up in ups for r in up.requests]
+    assert len(seen) == 12 and all(up.requests for up in ups)
+    assert {r.get("Host") for r in seen} == {"origin.example"}
+    p.wait_text('the backend is unhealthy.*"127.0.0.1:343"')
+    for up in ups:
+        up.stop()
+    poll(lambda: plain.ask(request()).status == 503, "a 503 when nobody is healthy")
