@@ -17,7 +17,6 @@
 enum {
     DEMO_ORIGINS = 3,
     DEMO_RATE = 200, /* requests a second */
-    DEMO_LISTENERS = 2,
     DEMO_ADDR = 64, /* an address as text */
 };
 
@@ -95,7 +94,7 @@ int demo_balancer_event(const struct demo_balancer *b);
 /* Has it ended? Then its exit code is in `*code`. */
 bool demo_balancer_ended(const struct demo_balancer *b, int *code);
 
-/* The addresses it listens on, once it serves; NULL: none of that kind. */
+/* The address at which it takes that, once it serves. */
 const char *demo_balancer_addr(const struct demo_balancer *b, enum demo_way way);
 
 /* What it has done so far. While it serves. */
@@ -132,13 +131,14 @@ struct pollfd;
 enum { DEMO_CONNS = 64, DEMO_REASONS = 5, DEMO_REASON = 160 };
 
 struct demo_tally {
-    uint64_t answered[DEMO_WAYS], failed, connects;
+    uint64_t answered[DEMO_WAYS], failed;
+    uint64_t connects[DEMO_WAYS], resumed; /* TLS sessions taken up again */
     int64_t median, most, slowest;               /* of the answers; `most`: 99 % are faster */
     char reasons[DEMO_REASONS][DEMO_REASON];     /* of the first failures */
 };
 
-/* A client of these addresses (NULL: that way is not used); `cert`: what TLS must show, as a path.
- * NULL without memory. */
+/* A client of these addresses; `cert`: what TLS must show, as a path. NULL: the address is none, or
+ * no memory is left. */
 struct demo_client *demo_client_new(const char *const addr[DEMO_WAYS], const char *cert);
 void demo_client_free(struct demo_client **c);
 
@@ -176,6 +176,9 @@ void demo_tls_close(struct demo_tls **t);
 enum { DEMO_WANT_READ = -1, DEMO_WANT_WRITE = -2, DEMO_BROKEN = -3 };
 int demo_tls_read(struct demo_tls *t, void *buf, size_t len);
 int demo_tls_write(struct demo_tls *t, const void *buf, size_t len);
+
+/* After the handshake: was it a short one, with a session known from before? */
+bool demo_tls_resumed(const struct demo_tls *t);
 
 /* ---- the screen (demo_screen.c) -------------------------------------------------------------- */
 

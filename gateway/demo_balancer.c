@@ -21,10 +21,9 @@ struct demo_balancer {
     pthread_t thread;
     int event;
     atomic_uint listening; /* listeners that are ready: the first ones of `addr` */
-    unsigned listeners;    /* that it has */
     atomic_bool ended;
     int code;
-    char addr[DEMO_LISTENERS][DEMO_ADDR];
+    char addr[DEMO_WAYS][DEMO_ADDR];
     atomic_ulong refused, cut;
 
     /* The last of its error log: written by the log thread, read by the director. */
@@ -89,11 +88,11 @@ static void on_listening(struct demo_balancer *b, weir_str text)
     const char *space = memchr(text.ptr, ' ', text.len);
     unsigned i = atomic_load(&b->listening);
 
-    if (space == NULL || i == DEMO_LISTENERS)
+    if (space == NULL || i == DEMO_WAYS)
         return;
     snprintf(b->addr[i], DEMO_ADDR, "%.*s", (int)(space - text.ptr), text.ptr);
     atomic_store(&b->listening, i + 1);
-    if (i + 1 == b->listeners)
+    if (i + 1 == DEMO_WAYS)
         eventfd_write(b->event, 1);
 }
 
@@ -113,7 +112,7 @@ static void on_line(void *arg, bool error, weir_str line)
         return; /* the access log */
     if (weir_starts(line, listening))
         on_listening(b, (weir_str){ line.ptr + strlen(listening), line.len - strlen(listening) });
-    else if (atomic_load(&b->listening) < b->listeners)
+    else if (atomic_load(&b->listening) < DEMO_WAYS)
         fprintf(stderr, WEIR_FMT "\n", WEIR_ARG(line)); /* why it cannot start */
     else
         keep(b, line);
@@ -154,18 +153,20 @@ static void set_up(struct demo_balancer *b, const struct demo_origins *o, const 
                     .fall = 2 },
     };
 
-    (void)cert;
-    (void)key;
     for (unsigned i = 0; i < DEMO_ORIGINS; i++)
         config.backends[i] = o->list[i].addr;
     b->lb = weir_lb_new(b->server, &config);
-    b->listeners = 1;
     weir_server_keep_signals(b->server);
     weir_server_log_to(b->server, on_line, b);
     weir_server_add(b->server, &(struct weir_service){
                                    .proxy = &balancer,
                                    .state = b,
-                                   .listen = { { .addr = "127.0.0.1:0" } },
+                                   .listen = {
+                                       [DEMO_PLAIN] = { .addr = "127.0.0.1:0" },
+                                       [DEMO_TLS] = { .addr = "127.0.0.1:0",
+                                                      .cert = cert,
+                                                      .key = key },
+                                   },
                                });
 }
 
@@ -201,12 +202,12 @@ bool demo_balancer_ended(const struct demo_balancer *b, int *code)
 
 bool demo_balancer_settled(const struct demo_balancer *b)
 {
-    return atomic_load(&b->ended) || atomic_load(&b->listening) == b->listeners;
+    return atomic_load(&b->ended) || atomic_load(&b->listening) == DEMO_WAYS;
 }
 
 const char *demo_balancer_addr(const struct demo_balancer *b, enum demo_way way)
 {
-    return (unsigned)way < b->listeners ? b->addr[way] : NULL;
+    return b->addr[way];
 }
 
 void demo_balancer_counts(struct demo_balancer *b, struct demo_counts *out)

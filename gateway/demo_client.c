@@ -43,7 +43,6 @@ struct conn {
 
 struct demo_client {
     struct sockaddr_in to[DEMO_WAYS];
-    bool uses[DEMO_WAYS];
     struct demo_tls_client *tls;
     struct conn conns[DEMO_CONNS]; /* PER_WAY of each way */
     unsigned turn[DEMO_WAYS];
@@ -70,6 +69,7 @@ static bool parse_address(const char *text, struct sockaddr_in *out)
 struct demo_client *demo_client_new(const char *const addr[DEMO_WAYS], const char *cert)
 {
     struct demo_client *c = calloc(1, sizeof(*c));
+    bool good;
 
     if (c == NULL)
         return NULL;
@@ -77,11 +77,11 @@ struct demo_client *demo_client_new(const char *const addr[DEMO_WAYS], const cha
         c->conns[i].fd = -1;
         c->conns[i].way = i / PER_WAY;
     }
-    for (unsigned w = 0; w < DEMO_WAYS; w++)
-        c->uses[w] = addr[w] != NULL && parse_address(addr[w], &c->to[w]);
-    if (c->uses[DEMO_TLS])
-        c->tls = demo_tls_client_new(cert);
-    if (c->uses[DEMO_TLS] && c->tls == NULL)
+    c->tls = demo_tls_client_new(cert);
+    good = c->tls != NULL;
+    for (unsigned w = 0; w < DEMO_WAYS && good; w++)
+        good = parse_address(addr[w], &c->to[w]);
+    if (!good)
         demo_client_free(&c);
     return c;
 }
@@ -111,6 +111,7 @@ void demo_client_free(struct demo_client **c)
 static void answered(struct demo_client *c, struct conn *k, bool persistent, int64_t now)
 {
     c->tally.answered[k->way]++;
+    c->tally.resumed += k->tls != NULL && k->requests == 1 && demo_tls_resumed(k->tls);
     demo_latencies_add(&c->latencies, now - k->due);
     k->phase = IDLE;
     k->wants = POLLIN;
@@ -146,7 +147,7 @@ static bool call(struct demo_client *c, struct conn *k)
         return false;
     if (k->way == DEMO_TLS && (k->tls = demo_tls_open(c->tls, k->fd)) == NULL)
         return false;
-    c->tally.connects++;
+    c->tally.connects[k->way]++;
     k->requests = 0;
     return true;
 }
@@ -273,8 +274,6 @@ static bool send_next(struct demo_client *c, int64_t now)
     enum demo_way way = c->number % DEMO_WAYS;
     struct conn *k;
 
-    if (!c->uses[way])
-        way = !way;
     k = choose(c, way);
     if (k == NULL)
         return false;

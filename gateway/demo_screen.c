@@ -168,16 +168,12 @@ void demo_screen_explain(struct demo_screen *s, const struct demo_view *v)
 
     paint(s, BOLD, "A load balancer in front of three origins, one of which is killed every ");
     fprintf(s->out, "%d seconds.\n\n", (int)(DEMO_KILL_EVERY / WEIR_SEC));
-    fprintf(s->out, "  client     %d requests a second%s\n", DEMO_RATE,
-            tls != NULL ? ", half of them over TLS" : "");
-    fprintf(s->out, "  balancer   http://%s/\n", plain);
-    if (tls != NULL)
-        fprintf(s->out, "             https://%s/\n", tls);
+    fprintf(s->out, "  client     %d requests a second, half of them over TLS\n", DEMO_RATE);
+    fprintf(s->out, "  balancer   http://%s/ and https://%s/\n", plain, tls);
     for (unsigned i = 0; i < DEMO_ORIGINS; i++)
         fprintf(s->out, "  origin %u   http://%s/\n", i + 1, v->origins->list[i].addr);
     fprintf(s->out, "\nAsk it yourself, as often as you like:\n\n  curl http://%s/\n", plain);
-    if (tls != NULL)
-        fprintf(s->out, "  curl -k https://%s/\n", tls);
+    fprintf(s->out, "  curl -k https://%s/\n", tls);
     fputs("\nBelow: requests so far; those that failed; the share that went to an origin over a\n"
           "connection that was there already; each origin as the balancer sees it, and how many\n"
           "requests a second it answers.",
@@ -223,9 +219,12 @@ void demo_screen_summary(struct demo_screen *s, const struct demo_view *v, int64
     fprintf(s->out, "%llu requests, ", (unsigned long long)requests(t));
     fprintf(s->out, "%s%llu failed%s\n", !s->colour ? "" : paints[t->failed > 0 ? RED : GREEN],
             (unsigned long long)t->failed, s->colour ? "\33[0m" : "");
-    fprintf(s->out, "  client     %llu answers over plain HTTP, %llu over TLS; %llu connections\n",
-            (unsigned long long)t->answered[DEMO_PLAIN], (unsigned long long)t->answered[DEMO_TLS],
-            (unsigned long long)t->connects);
+    fprintf(s->out, "  client     %llu answers over plain HTTP, %llu over TLS\n",
+            (unsigned long long)t->answered[DEMO_PLAIN], (unsigned long long)t->answered[DEMO_TLS]);
+    fprintf(s->out,
+            "             %llu connections, and %llu over TLS, of which %llu were resumed\n",
+            (unsigned long long)t->connects[DEMO_PLAIN], (unsigned long long)t->connects[DEMO_TLS],
+            (unsigned long long)t->resumed);
     fprintf(s->out, "             median %.1f ms, 99 %% within %.1f ms, slowest %.1f ms\n",
             ms(t->median), ms(t->most), ms(t->slowest));
     tell_origins(s, v);

@@ -148,6 +148,11 @@ void demo_tls_close(struct demo_tls **t)
     *t = NULL;
 }
 
+bool demo_tls_resumed(const struct demo_tls *t)
+{
+    return SSL_session_reused(t->ssl) == 1;
+}
+
 static int result(struct demo_tls *t, int rc)
 {
     int why = SSL_get_error(t->ssl, rc);

@@ -122,6 +122,12 @@ def test_three_seconds(demo):
             sock.connect(place)
 
 
+def test_each_way_has_half(demo):
+    text = demo("--for=1").end(0)
+    plain, tls = map(int, re.search(r"(\d+) answers over plain HTTP, (\d+) over TLS", text).groups())
+    assert plain > 80 and abs(plain - tls) <= 1, text
+
+
 def test_a_failed_request_is_a_failed_demo(demo):
     text = demo("--for", "1", "--broken-origin").end(1)
     requests, failed = map(int, SUMMARY.search(text).groups())
