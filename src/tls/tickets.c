@@ -107,6 +107,8 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
         rc = opening_key(t, name, &key);
         if (rc == 0)
             return 0;
+        if (SSL_version(ssl) == TLS1_3_VERSION)
+            rc = 2; /* clients use a ticket once (RFC 8446 C.4): they get another each time */
         started = EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key.seal, iv) == 1;
     }
     started = started && start_mac(mac, &key);
