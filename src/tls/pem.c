@@ -8,17 +8,20 @@
 #include "tls/parts.h"
 
 /* What others may do with a key file: nothing, but a group may read it (as `ssl-cert` does). */
-static int check_mode(const char *path, const struct stat *st, char *why)
+static int check_mode(const char *path, char *why)
 {
-    if (st->st_mode & (S_IWGRP | S_IWOTH))
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return tls_fault(why, WEIR_EINVALID, "%s: %m", path);
+    if (st.st_mode & (S_IWGRP | S_IWOTH))
         return tls_fault(why, WEIR_EINVALID, "%s: others may write this key (chmod go-w)", path);
-    if (st->st_mode & S_IROTH)
+    if (st.st_mode & S_IROTH)
         return tls_fault(why, WEIR_EINVALID, "%s: everybody may read this key (chmod o-r)", path);
     return 0;
 }
 
-/* Opens a file to be read as PEM; `secret`: a key that must be one. */
-static int open_pem(const char *path, bool secret, BIO **out, char *why)
+static int open_pem(const char *path, BIO **out, char *why)
 {
     FILE *f = fopen(path, "re");
     struct stat st;
@@ -32,8 +35,6 @@ static int open_pem(const char *path, bool secret, BIO **out, char *why)
         rc = tls_fault(why, WEIR_EINVALID, "%s: it is a folder", path);
     else if (S_ISREG(st.st_mode) && st.st_size == 0)
         rc = tls_fault(why, WEIR_EINVALID, "%s: the file is empty", path);
-    else if (secret)
-        rc = check_mode(path, &st, why);
     *out = rc == 0 ? BIO_new_fp(f, BIO_CLOSE) : NULL;
     if (*out != NULL)
         return 0;
@@ -66,7 +67,7 @@ static int read_certs(const char *path, STACK_OF(X509) * to, char *why)
     X509 *cert;
     BIO *in;
 
-    TRY(open_pem(path, false, &in, why));
+    TRY(open_pem(path, &in, why));
     ERR_clear_error();
     while ((cert = PEM_read_bio_X509_AUX(in, NULL, no_passphrase, &asked)) != NULL) {
         if (sk_X509_push(to, cert) == 0) {
@@ -85,24 +86,45 @@ static int read_certs(const char *path, STACK_OF(X509) * to, char *why)
     return 0;
 }
 
+/* Is there anything in the file that calls itself a private key? */
+static bool has_key(const char *path)
+{
+    BIO *in = BIO_new_file(path, "r");
+    bool found = false;
+    char *name, *header;
+    unsigned char *data;
+    long len;
+
+    while (in != NULL && !found && PEM_read_bio(in, &name, &header, &data, &len) == 1) {
+        found = strstr(name, "PRIVATE KEY") != NULL;
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        OPENSSL_clear_free(data, (size_t)len);
+    }
+    BIO_free(in);
+    return found;
+}
+
+static const char *key_fault(const char *path, bool asked)
+{
+    if (asked)
+        return "the key is encrypted, and nobody is there to type its passphrase "
+               "(openssl pkey -in FILE -out PLAIN)";
+    return has_key(path) ? "malformed key" : "no private key in it (PEM is expected)";
+}
+
 static int read_key(const char *path, bool shared, EVP_PKEY **out, char *why)
 {
     bool asked = false;
     BIO *in;
 
-    TRY(open_pem(path, !shared, &in, why));
+    TRY(open_pem(path, &in, why));
     ERR_clear_error();
     *out = PEM_read_bio_PrivateKey(in, NULL, no_passphrase, &asked);
     BIO_free(in);
     if (*out != NULL)
-        return 0;
-    if (asked)
-        tls_fault(why, 0, "%s: the key is encrypted, and nobody is there to type its passphrase "
-                          "(openssl pkey -in FILE -out PLAIN)", path);
-    else if (at_end())
-        tls_fault(why, 0, "%s: no private key in it (PEM is expected)", path);
-    else
-        tls_fault(why, 0, "%s: malformed key (%s)", path, policy_error());
+        return shared ? 0 : check_mode(path, why);
+    tls_fault(why, 0, "%s: %s", path, key_fault(path, asked));
     ERR_clear_error();
     return WEIR_EINVALID;
 }

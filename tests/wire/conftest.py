@@ -56,7 +56,7 @@ def weir(origin, tmp_path):
     def start(*args, **options):
         folder = tmp_path / f"weir{len(started)}"
         folder.mkdir()
-        started.append(Proxy(folder, *[getattr(a, "name", a) for a in args], **options))
+        started.append(Proxy(folder, *[a.name if isinstance(a, Origin) else a for a in args], **options))
         return started[-1]
     yield start
     all_of([p.close_clients for p in started] + [origin.stop] + [p.finish for p in started])

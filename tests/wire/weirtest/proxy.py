@@ -64,7 +64,7 @@ def no_reports(folder):
 
 
 class Proxy:
-    def __init__(self, folder, *args, listen=("127.0.0.1:0",), log=True, env=None,
+    def __init__(self, folder, *args, listen=("127.0.0.1:0",), listen_tls=(), log=True, env=None,
                  under=(), program=None, cwd=None):
         """`program`: not `weir proxy`, but one that knows where it listens; then `listen` only
         tells how many ready lines there will be."""
@@ -77,6 +77,8 @@ class Proxy:
         command = [*under, str(program)] if program else [*under, binary(), "proxy"]
         for address in () if program else listen:
             command += ["--listen", address]
+        for address in listen_tls:
+            command += ["--listen-tls", address]
         if log:
             command += ["--access-log", str(self.log_path)]
         self.command = command + [str(a) for a in args]
@@ -86,7 +88,7 @@ class Proxy:
             stderr=subprocess.PIPE)
         threading.Thread(target=self._collect, daemon=True).start()
         try:
-            ready = self.wait_text(READY, len(listen))
+            ready = self.wait_text(READY, len(listen) + len(listen_tls))
         except AssertionError:
             self.kill()
             raise
