@@ -103,11 +103,14 @@ enum { WEIR_LISTENERS = 16, WEIR_TRUSTED = 16 };
 struct weir_listen {
     const char *addr;
 
-    /* With `cert` it speaks TLS, 1.2 or newer (docs/tls.md). The files are read once, at the
+    /* Without `cert` it is plain, and WEIR_H2 in `alpn` lets clients speak HTTP/2 at once, by prior
+     * knowledge (RFC 9113 3.3), beside those that speak HTTP/1.
+     *
+     * With `cert` it speaks TLS, 1.2 or newer (docs/tls.md). The files are read once, at the
      * start. */
     const char *cert;       /* PEM: the certificate, then the chain to the CA, as `fullchain.pem` */
     const char *key;        /* PEM: its key, not encrypted; NULL: it is in the file `cert` */
-    unsigned    alpn;       /* WEIR_H1, WEIR_H2: what to offer by ALPN; 0: WEIR_H1 */
+    unsigned    alpn;       /* WEIR_H1 | WEIR_H2: what to offer by ALPN; 0: both */
     bool        shared_key; /* the key file may be readable by everybody, or writable by others */
 };
 

@@ -262,7 +262,7 @@ int h1_parse_response(const char *text, const struct h1_scan *scan, const struct
 
 /* RFC 9110 6.5.1. Of the names we know only ETag may come late; the others frame, route,
  * authenticate or describe the message. These are ones without a number: */
-static bool may_be_trailer(const struct field *f)
+bool head_may_trail(weir_str name, enum field_id id)
 {
     static const weir_str barred[] = {
         { "content-disposition", 19 },
@@ -279,10 +279,9 @@ static bool may_be_trailer(const struct field *f)
         { "x-real-ip", 9 },
     };
     static const weir_str forwarded = { "x-forwarded-", 12 };
-    weir_str name = { f->name, f->name_len };
 
-    if (f->id != FIELD_OTHER)
-        return f->id == FIELD_ETAG;
+    if (id != FIELD_OTHER)
+        return id == FIELD_ETAG;
     for (size_t i = 0; i < ARRAY_LEN(barred); i++) {
         if (weir_str_eq_nocase(name, barred[i]))
             return false;
@@ -305,7 +304,9 @@ int h1_parse_trailers(const char *text, const struct h1_scan *scan, const struct
     if (h1_split(text, scan, 0, limits->max_field, &split) != SPLIT_DONE)
         return refuse(fault, err, split.reason);
     for (size_t i = 0; i < scan->lines; i++) {
-        if (!may_be_trailer(&split.fields[i]))
+        const struct field *f = &split.fields[i];
+
+        if (!head_may_trail((weir_str){ f->name, f->name_len }, (enum field_id)f->id))
             continue;
         out->fields[kept++] = split.fields[i];
         out->present |= (UINT64_C(1) << split.fields[i].id) & ~UINT64_C(1);

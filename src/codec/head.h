@@ -161,6 +161,10 @@ bool head_asks_upgrade(const struct weir_head *req);
  * at least one protocol, each of which the request's Upgrade lists too (without case)? */
 bool head_upgrade_agrees(const struct weir_head *req, const struct weir_head *res);
 
+/* RFC 9110 6.5.1: may this field come behind the body? Not what frames, routes, authenticates or
+ * describes the message. */
+bool head_may_trail(weir_str name, enum field_id id);
+
 /* RFC 9110 5.6.2 and 5.5: is `s` a token; is `s` a legal field value (no CTL but HTAB)? */
 bool is_token(weir_str s);
 bool is_field_value(weir_str s);

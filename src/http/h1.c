@@ -98,6 +98,14 @@ bool h1_buffered(const struct h1_conn *c)
     return c->pos < c->end;
 }
 
+weir_str h1_take_buffered(struct h1_conn *c)
+{
+    weir_str bytes = { c->buf + c->pos, c->end - c->pos };
+
+    c->pos = c->end;
+    return bytes;
+}
+
 bool h1_reusable(const struct h1_conn *c)
 {
     const struct http_stream *st = &c->http;

@@ -29,7 +29,9 @@ struct h1_conn {
     uint8_t peer_minor;  /* server: version of the current request */
     bool broken;         /* an error on the way: never used again */
     bool cut;            /* close by RST: what was sent must not look complete */
-    bool heard;          /* client: a byte of a response has been seen */
+    bool heard;          /* a byte of the message has been seen */
+    bool alien;          /* server: its first line does not claim to be HTTP/1 */
+    bool preface;        /* server: what came is the beginning of HTTP/2 (http/h2.h); it is still in the buffer */
     struct arena *arena; /* of the message being read: trailers go there */
 };
 
@@ -45,6 +47,9 @@ bool h1_buffered(const struct h1_conn *c);
 
 /* The TLS that was put into c->net is told to who reads requests. */
 void h1_secured(struct h1_conn *c);
+
+/* The bytes that have come, and are used up with this call; they are good until the next one on this connection. */
+weir_str h1_take_buffered(struct h1_conn *c);
 
 /* Gives the input buffer back if nothing in it is left unread. */
 void h1_release(struct h1_conn *c);

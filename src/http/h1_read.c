@@ -8,6 +8,7 @@
 
 #include "codec/h1_scan.h"
 #include "http/h1_parts.h"
+#include "http/h2.h"
 #include "runtime/buf.h"
 
 /* Makes room behind the unread bytes; the caller has made sure that some can be had. */
@@ -142,6 +143,23 @@ static char *keep(struct arena *arena, const char *from, size_t len)
     return memcpy(text, from, len);
 }
 
+/* Whoever knows that we speak HTTP/2 begins with it (RFC 9113 3.4), in the form of a head: so nobody ever waits for more
+ * bytes to find out. */
+static bool is_preface(const struct h1_conn *c, size_t len)
+{
+    return len == sizeof H2_PREFACE_HEAD - 1 &&
+           memcmp(c->buf + c->pos, H2_PREFACE_HEAD, len) == 0;
+}
+
+/* Does a first line end with a version of HTTP, whatever it is? */
+static bool names_http(const char *text, size_t len)
+{
+    static const char name[] = "HTTP/";
+    const char *cr = memchr(text, '\r', len);
+
+    return cr != NULL && memmem(text, (size_t)(cr - text), name, sizeof name - 1) != NULL;
+}
+
 int h1_read_head(struct http_stream *st, struct weir_head *out, enum method method,
                  struct deadline until)
 {
@@ -156,6 +174,10 @@ int h1_read_head(struct http_stream *st, struct weir_head *out, enum method meth
     rc = collect_head(c, &scan, &pace);
     if (rc <= 0)
         return rc;
+    if (c->role == H1_SERVER && is_preface(c, scan.at)) {
+        c->preface = true;
+        return h1_fail(c, WEIR_EVERSION, "HTTP/2 is not spoken here");
+    }
     text = keep(out->arena, c->buf + c->pos, scan.at);
     if (text == NULL)
         return h1_fail(c, WEIR_ENOMEM, NULL);
@@ -167,8 +189,10 @@ int h1_read_head(struct http_stream *st, struct weir_head *out, enum method meth
         rc = h1_parse_request(text, &scan, c->limits, out, &fault);
     else
         rc = h1_parse_response(text, &scan, c->limits, out, &fault);
-    if (rc < 0)
+    if (rc < 0) {
+        c->alien = rc == WEIR_EBADHEAD && !names_http(text, scan.at);
         return h1_fail(c, rc, fault.reason);
+    }
     return frame(c, out, method);
 }
 

@@ -53,6 +53,7 @@ struct http_ops {
 struct http_stream {
     const struct http_ops *ops;
     const struct tls_info *tls;            /* of the connection; NULL: it is plain */
+    const char *version;                   /* for logs, where it is not HTTP/1; else NULL */
     const char *fault;                     /* words for the last error, static; NULL: none */
     struct weir_head *trailers;            /* received, after HTTP_END; NULL: none */
     const struct weir_head *send_trailers; /* to be sent with `end`; NULL: none */

@@ -23,6 +23,7 @@ static void downstream_free(struct downstream *d)
     struct service *svc = d->service;
     struct addr client = d->client;
 
+    downstream_h2_done(d);
     h1_close(&d->h1);
     free(d);
     svc->closed(svc, &client);
@@ -60,7 +61,7 @@ static int64_t first_until(const struct downstream *d)
     return d->tls != NULL ? MIN(until, idle_until(d)) : idle_until(d);
 }
 
-int downstream_accept(struct service *svc, const struct tls_server *tls, int fd,
+int downstream_accept(struct service *svc, const struct tls_server *tls, bool h2c, int fd,
                       const struct addr *client, unsigned id)
 {
     struct downstream *d = malloc(sizeof *d);
@@ -76,6 +77,7 @@ int downstream_accept(struct service *svc, const struct tls_server *tls, int fd,
     *d = (struct downstream){
         .service = svc,
         .tls = tls,
+        .h2c = h2c,
         .client = *client,
         .idle_timeout = svc->idle_timeout,
     };
@@ -93,6 +95,17 @@ static int client_left(void *arg)
     return http_gone(s->down);
 }
 
+/* On a port that also speaks HTTP/2, what began no request of HTTP/1: its preface, or neither, and then no answer would be
+ * understood. */
+static bool may_be_h2(struct downstream *d)
+{
+    if (!d->h1.alien)
+        return d->h1.preface;
+    record_refused(&d->client, WEIR_EH2PROTOCOL, "neither HTTP/1 nor the preface of HTTP/2");
+    d->h1.cut = true;
+    return true;
+}
+
 /* One request. false: the connection ends. */
 static bool serve_one(struct downstream *d)
 {
@@ -105,9 +118,9 @@ static bool serve_one(struct downstream *d)
     h1_next(&d->h1);
     co_label(svc->proxy->name, "reading a request head");
     rc = http_read_head(down, &s->req, METHOD_OTHER, deadline_min(head, s->limit));
-    if (rc == 0) {
+    if (rc == 0 || (rc < 0 && d->h2c && d->requests == 0 && may_be_h2(d))) {
         session_end(s);
-        return false;
+        return d->h1.preface && downstream_h2_start(d) == 0;
     }
     if (++d->requests >= svc->max_requests)
         down->persistent = false;
@@ -126,6 +139,8 @@ enum next { NEXT_SERVE, NEXT_CLOSE, NEXT_IDLE };
 /* After a request. NEXT_IDLE: not ours any more. */
 static enum next go_idle(struct downstream *d)
 {
+    if (d->h2 != NULL)
+        return NEXT_SERVE;
     while (!h1_buffered(&d->h1) && !downstream_draining()) {
         if (stream_pending(&d->h1.net) && h1_poll(&d->h1))
             return NEXT_SERVE;
@@ -172,20 +187,32 @@ static bool greet(struct downstream *d)
         answer_in_plain(&d->h1.net);
     if (rc < 0)
         d->h1.http.fault = weir_error_text(rc); /* so that what was said arrives: it lingers */
-    return rc == 0;
+    return rc == 0 && (d->h1.http.tls->alpn != WEIR_H2 || downstream_h2_start(d) == 0);
+}
+
+static enum next serve_h1(struct downstream *d)
+{
+    return serve_one(d) ? go_idle(d) : NEXT_CLOSE;
+}
+
+static enum next serve_h2(struct downstream *d)
+{
+    if (!downstream_h2_serve(d))
+        return NEXT_CLOSE;
+    h1_release(&d->h1);
+    return slot_arm(d->h1.net.slot, idle_until(d)) ? NEXT_IDLE : NEXT_SERVE;
 }
 
 static void serve(void *owner)
 {
     struct downstream *d = owner;
-
     enum next next = NEXT_SERVE;
 
     slot_watch(d->h1.net.slot);
     if (d->tls != NULL)
         next = greet(d) ? go_idle(d) : NEXT_CLOSE;
     while (next == NEXT_SERVE)
-        next = serve_one(d) ? go_idle(d) : NEXT_CLOSE;
+        next = d->h2 != NULL ? serve_h2(d) : serve_h1(d);
     if (next == NEXT_CLOSE)
         downstream_free(d);
 }
@@ -202,13 +229,18 @@ bool downstream_draining(void)
 
 static void close_one(struct slot *slot, void *owner, void *arg)
 {
-    (void)slot;
+    struct downstream *d = owner;
+
     (void)arg;
-    downstream_free(owner);
+    if (d->h2 != NULL)
+        slot_start_strand(slot, serve); /* it says good-bye first */
+    else
+        downstream_free(d);
 }
 
 void downstream_close_idle(void)
 {
+    downstream_h2_drain_all();
     slot_take_all(&client_class, close_one, NULL);
 }
 

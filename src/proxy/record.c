@@ -58,7 +58,9 @@ void record_access(struct weir_session *s, int err)
     log_str(&r, "method", s->req.method);
     log_str(&r, "host", s->req.authority);
     log_str(&r, "target", s->req.target);
-    if (s->req.method.ptr != NULL)
+    if (s->down->version != NULL)
+        log_str(&r, "version", WEIR(s->down->version));
+    else if (s->req.method.ptr != NULL)
         log_str(&r, "version", s->req.minor == 0 ? LIT("HTTP/1.0") : LIT("HTTP/1.1"));
     log_int(&r, "status", s->status);
     log_int(&r, "sent", (int64_t)s->sent);

@@ -8,6 +8,7 @@
 #include <weir/proxy.h>
 
 #include "codec/h1_parse.h"
+#include "http/h2.h"
 #include "net/addr.h"
 
 struct service {
@@ -19,6 +20,7 @@ struct service {
 
     struct h1_limits limits;        /* of request heads */
     struct h1_limits answer_limits; /* of response heads */
+    struct h2_config h2;            /* `limits` points to those above */
     uint64_t max_body, max_requests, max_connections, max_per_client, min_rate;
 
     enum weir_forwarding forwarding;

@@ -1,6 +1,7 @@
-/* event.c -- one word: set, awaited by a coroutine, or neither. As of a slot's words (RUNTIME.md R2), the
- * number is stored before the coroutine shows in the word, and read after it was taken out: then it is that of this
- * park or of a later one, which is woken for nothing and looks again. */
+/* event.c -- one word: set, awaited by a coroutine, or neither. As of a slot's words (RUNTIME.md
+ * R2), the number is stored before the coroutine shows in the word, and read after it was taken
+ * out: then it is that of this park or of a later one, which is woken for nothing and looks
+ * again. */
 #include "runtime/event.h"
 
 #include "runtime/worker.h"
@@ -9,7 +10,8 @@
 
 void event_set(struct event *e)
 {
-    /* An exchange also where it is set already: what happened before it has to be visible to whoever clears it. */
+    /* An exchange also where it is set already: what happened before it has to be visible to
+     * whoever clears it. */
     uintptr_t old = atomic_exchange_explicit(&e->word, EVENT_SET, memory_order_acq_rel);
 
     if (old > EVENT_SET)

@@ -1,7 +1,7 @@
 /* event.h -- "something has happened": set by anyone, waited for by one coroutine.
  *
- * What happened stays visible elsewhere (a queue, a flag); the event only ends the waiting. Setting it
- * twice before the waiter looks is the same as once. */
+ * What happened stays visible elsewhere (a queue, a flag); the event only ends the waiting. Setting
+ * it twice before the waiter looks is the same as once. */
 #ifndef RUNTIME_EVENT_H
 #define RUNTIME_EVENT_H
 

@@ -198,7 +198,7 @@ static void take(const struct gate *g, int fd, const struct addr *client)
     }
     atomic_fetch_add_explicit(&svc->connections, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&acceptor.load[worker], 1, memory_order_relaxed);
-    if (downstream_accept(svc, g->tls, fd, client, worker) < 0) {
+    if (downstream_accept(svc, g->tls, g->h2c, fd, client, worker) < 0) {
         log_message("error", "a connection was dropped: %s", weir_error_text(WEIR_ENOMEM));
         closed(svc, client);
     }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/downstream.h"
+
 static const char *fill_trusted(const struct weir_service *c, struct service *svc)
 {
     for (unsigned i = 0; i < WEIR_TRUSTED && c->trusted[i] != NULL; i++) {
@@ -99,8 +101,10 @@ int front_prepare(struct front *f, unsigned workers, uint64_t descriptors)
     if (f->shares == NULL)
         return WEIR_ENOMEM;
     svc->clients = f->clients;
-    for (unsigned i = 0; i < workers; i++)
+    for (unsigned i = 0; i < workers; i++) {
         f->shares[i] = (struct share){ .service = *svc, .front = f, .worker = i };
+        f->shares[i].service.h2 = downstream_h2_config(&f->shares[i].service);
+    }
     return 0;
 }
 

@@ -30,6 +30,7 @@ struct gate {
     struct front *front;
     struct addr addr; /* where it is bound */
     const struct tls_server *tls; /* the front's; NULL: plain */
+    bool h2c;                     /* plain, and HTTP/2 may begin by prior knowledge */
     int fd;
     struct listener_slot *slot;
     unsigned paused;     /* PAUSE_*; under acceptor.lock */

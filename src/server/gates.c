@@ -15,6 +15,7 @@ enum { NAME_ADDRESSES = 16, SAME_PORT_TRIES = 16 };
 struct opening {
     struct front *front;
     const struct tls_server *tls;
+    bool h2c;
     const char *text; /* as configured */
     int backlog;
     char *why;
@@ -38,7 +39,13 @@ static int add_gate(const struct opening *o, int fd, const struct addr *at)
         sys_close(fd);
         return WEIR_ENOMEM;
     }
-    *g = (struct gate){ .front = o->front, .tls = o->tls, .fd = fd, .addr = *at };
+    *g = (struct gate){
+        .front = o->front,
+        .tls = o->tls,
+        .h2c = o->h2c,
+        .fd = fd,
+        .addr = *at,
+    };
     if (at->kind != ADDR_UNIX)
         listen_address(fd, &g->addr);
     while (*end != NULL)
@@ -140,6 +147,7 @@ int gates_open(struct front *f, int backlog, char *why, size_t size)
         struct opening o = {
             .front = f,
             .tls = f->tls[i],
+            .h2c = f->tls[i] == NULL && (f->config.listen[i].alpn & WEIR_H2),
             .text = f->config.listen[i].addr,
             .backlog = backlog,
             .why = why,

@@ -75,6 +75,7 @@ struct tls_server {
     SSL_CTX *ctx;
     struct tickets *tickets;
     enum slowness slowness;
+    unsigned alpn; /* WEIR_H1 | WEIR_H2 */
     char warning[TLS_WHY];
 };
 

@@ -12,6 +12,7 @@ static const struct {
     const char   *name;
     unsigned char len;
 } protocols[] = {
+    { WEIR_H2, "h2", 2 },
     { WEIR_H1, "http/1.1", 8 },
 };
 
@@ -19,9 +20,12 @@ static const struct {
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *in, unsigned in_len, void *arg)
 {
+    const struct tls_server *s = arg;
+
     (void)ssl;
-    (void)arg;
     for (size_t i = 0; i < ARRAY_LEN(protocols); i++) {
+        if (!(s->alpn & protocols[i].bit))
+            continue;
         for (unsigned at = 0; at < in_len; at += 1u + in[at]) {
             if (in[at] == protocols[i].len &&
                 memcmp(in + at + 1, protocols[i].name, protocols[i].len) == 0) {
@@ -70,7 +74,7 @@ static int prepare(struct tls_server *s, const struct pem_pair *pair, const char
                    char why[TLS_WHY])
 {
     TRY(pem_use_pair(s->ctx, pair, cert, why));
-    SSL_CTX_set_alpn_select_cb(s->ctx, choose_protocol, NULL);
+    SSL_CTX_set_alpn_select_cb(s->ctx, choose_protocol, s);
     SSL_CTX_set_session_cache_mode(s->ctx, SSL_SESS_CACHE_OFF); /* tickets need no memory */
     if (!name_sessions(s->ctx, pair->cert))
         return WEIR_ENOMEM;
@@ -91,6 +95,7 @@ int tls_server_new(const struct tls_server_config *config, struct tls_server **o
     tls_fault(why, 0, "%s", weir_error_text(WEIR_ENOMEM));
     if (s == NULL)
         return WEIR_ENOMEM;
+    s->alpn = config->alpn != 0 ? config->alpn : WEIR_H2 | WEIR_H1;
     s->ctx = policy_ctx(TLS_server_method());
     rc = s->ctx != NULL ? pem_read_pair(config->cert, config->key, config->shared_key, &pair, why)
                         : WEIR_ENOMEM;

@@ -33,7 +33,7 @@ const struct tls_info *tls_info(const struct stream *st);
 
 struct tls_server_config {
     const char *cert, *key; /* PEM files; key NULL: it is in `cert` */
-    unsigned    alpn;       /* WEIR_H1 | WEIR_H2; 0: WEIR_H1 */
+    unsigned    alpn;       /* WEIR_H1 | WEIR_H2; 0: both */
     bool        shared_key; /* others may read or write the key file */
 };
 

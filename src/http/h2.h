@@ -1,0 +1,72 @@
+/* h2.h -- an HTTP/2 connection, either side (RFC 9113), on nghttp2.
+ *
+ * A connection is one strand: only it touches nghttp2, the TLS state and the socket (RUNTIME.md
+ * B5). Each stream is served by a strand of its own, on whatever worker has time. The two talk by a
+ * list of posts (a head to send, a piece of body, bytes consumed, the end) and by events; the
+ * connection takes all posts at once and sends what they made in one write.
+ *
+ * What is bounded: streams at once (also those that were reset and whose strand still runs), header
+ * lists, bytes received and not yet read (a window for each stream and one for the connection),
+ * bytes to be sent (a piece for each stream), and how often a peer may do what costs us and gains
+ * it nothing. */
+#ifndef HTTP_H2_H
+#define HTTP_H2_H
+
+#include "codec/h1_parse.h"
+#include "http/http.h"
+#include "net/stream.h"
+#include "runtime/co.h"
+
+enum {
+    H2_WINDOW = 64 * 1024,        /* bytes of a stream that wait for their reader */
+    H2_CONN_WINDOW = 1024 * 1024, /* of all streams of a connection */
+    H2_STREAMS = 100,
+};
+
+/* The bytes a client begins with: as a request head they are `PRI * HTTP/2.0`, and six bytes of
+ * body. */
+#define H2_PREFACE_HEAD "PRI * HTTP/2.0\r\n\r\n"
+
+struct h2_conn;
+struct h2_stream;
+
+/* Outlives the connection. */
+struct h2_config {
+    const struct h1_limits *limits; /* of heads received */
+    weir_dur header_timeout;        /* the preface, and a header block from its first byte */
+    weir_dur send_timeout;          /* between two bytes that the peer takes */
+    unsigned max_streams;
+    uint64_t max_requests; /* then the connection is wound up */
+
+    /* A request head has come: starts a strand for it, which calls h2_stream_begin first and
+     * h2_stream_end last. 0, or an error: the stream is refused. Never blocks. */
+    int (*open)(struct h2_stream *st, void *owner);
+};
+
+/* Server side, over `net`, which stays the caller's and is used until h2_free. NULL without
+ * memory. */
+struct h2_conn *h2_server_new(struct stream *net, const struct h2_config *config, void *owner);
+
+/* Serves it on the calling strand; `early`: bytes read before (they are used up at once). Blocks.
+ * H2_IDLE: nothing is open or left to send, and nothing has come for a moment: it may be armed, and
+ * served again later. H2_CLOSE: it has ended, all its strands as well. */
+enum h2_next { H2_IDLE, H2_CLOSE };
+enum h2_next h2_serve(struct h2_conn *c, weir_str early);
+
+/* Why it ended, for the log: 0 if in order; `*fault`: words, or NULL. */
+int h2_error(const struct h2_conn *c, const char **fault);
+
+/* No more streams: GOAWAY in two steps (RFC 9113 6.8), then it closes when the last stream has
+ * ended. From any thread, while it is served or before. */
+void h2_drain(struct h2_conn *c);
+
+void h2_free(struct h2_conn **c);
+
+/* By the strand that serves a stream. begin: 0, or an error if the peer has reset it already. After
+ * end it is gone. */
+int h2_stream_begin(struct h2_stream *st);
+void h2_stream_end(struct h2_stream *st);
+struct http_stream *h2_stream_http(struct h2_stream *st);
+void *h2_stream_owner(struct h2_stream *st); /* of its connection */
+
+#endif

@@ -1,0 +1,355 @@
+/* h2_conn.c -- the life of an HTTP/2 connection: two coroutines of one strand.
+ *
+ * The reader gives bytes to nghttp2 and starts a strand for each request that has come. The
+ * other one takes what these strands post, collects frames and writes them; while it waits for
+ * room the reader goes on. Both use nghttp2 only in calls that do not block, so neither sees it
+ * half done. */
+#include <stdlib.h>
+
+#include "http/h2_parts.h"
+#include "runtime/runtime.h"
+
+#define IDLE_AFTER (100 * WEIR_MS) /* without a stream: then its coroutines end */
+#define DRAIN_STEP (1 * WEIR_SEC)  /* how long the first GOAWAY may take to be seen */
+
+enum { YIELD_AFTER = 8 }; /* buffers read in a row */
+
+/* ---- made and freed
+ * ---------------------------------------------------------------------------- */
+
+struct h2_conn *h2_server_new(struct stream *net, const struct h2_config *config, void *owner)
+{
+    struct h2_conn *c = malloc(sizeof *c);
+
+    if (c == NULL)
+        return NULL;
+    *c = (struct h2_conn){
+        .net = net,
+        .config = config,
+        .owner = owner,
+        .users = 1,
+        .head_since = rt_now(),
+        .budget_at = rt_now(),
+        .frames.skip = NGHTTP2_CLIENT_MAGIC_LEN,
+    };
+    h2_earn(c, INT32_MAX);
+    c->born_end = &c->born;
+    event_init(&c->wake);
+    link_init(&c->streams);
+    link_init(&c->lingering);
+    c->session = h2_session_server(c);
+    if (c->session == NULL) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void h2_leave(struct h2_conn *c)
+{
+    if (atomic_fetch_sub_explicit(&c->users, 1, memory_order_acq_rel) == 1)
+        free(c);
+}
+
+static void output_done(struct h2_conn *c)
+{
+    for (size_t i = 0; i < ARRAY_LEN(c->out); i++)
+        buf_put(&c->out[i]);
+    c->out_len = 0;
+}
+
+void h2_free(struct h2_conn **conn)
+{
+    struct h2_conn *c = *conn;
+
+    *conn = NULL;
+    if (c == NULL)
+        return;
+    ensure(c->running == 0);
+    while (!link_alone(&c->streams))
+        h2_stream_free(container_of(c->streams.next, struct h2_stream, link));
+    nghttp2_session_del(c->session);
+    output_done(c);
+    h2_leave(c);
+}
+
+int h2_error(const struct h2_conn *c, const char **fault)
+{
+    *fault = c->fault;
+    return c->err;
+}
+
+void h2_drain(struct h2_conn *c)
+{
+    atomic_store(&c->draining, true);
+    event_set(&c->wake);
+}
+
+/* ---- reading
+ * ----------------------------------------------------------------------------------- */
+
+/* Starts a strand for each request that has come. */
+static void start_born(struct h2_conn *c)
+{
+    struct h2_stream *st = c->born, *next;
+
+    c->born = NULL;
+    c->born_end = &c->born;
+    for (; st != NULL; st = next) {
+        next = st->next_post;
+        st->next_post = NULL;
+        if (st->closed) { /* by the same bytes */
+            h2_stream_free(st);
+            continue;
+        }
+        c->running++;
+        atomic_fetch_add_explicit(&c->users, 1, memory_order_relaxed);
+        if (c->config->open(st, c->owner) == 0)
+            continue;
+        c->running--;
+        atomic_fetch_sub_explicit(&c->users, 1, memory_order_relaxed);
+        st->dropped = true;
+        nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_REFUSED_STREAM);
+    }
+}
+
+static void feed(struct h2_conn *c, weir_str bytes)
+{
+    c->feed = bytes;
+    rt_on_worker_stack(h2_session_feed, c);
+    start_born(c);
+    if (nghttp2_session_want_write(c->session) || c->err != 0 || c->drain_until != 0 ||
+        link_alone(&c->streams))
+        event_set(&c->wake);
+}
+
+static struct deadline read_deadline(const struct h2_conn *c)
+{
+    if (c->head_since == 0)
+        return NEVER;
+    return deadline_in(c->head_since, c->config->header_timeout, WEIR_EHEADTIME);
+}
+
+/* 1: more may come. */
+static int read_some(struct h2_conn *c)
+{
+    struct pace pace = { .limit = read_deadline(c), .gap = WEIR_FOREVER };
+    char *buf;
+    ssize_t n;
+    int rc;
+
+    rc = stream_wait_readable(c->net, &pace);
+    if (rc < 0)
+        return rc;
+    buf = buf_get();
+    if (buf == NULL)
+        return WEIR_ENOMEM;
+    n = stream_read(c->net, buf, BUF_SIZE, &pace);
+    if (n > 0)
+        feed(c, (weir_str){ buf, (size_t)n });
+    buf_put(&buf);
+    return n > 0 ? 1 : (int)n;
+}
+
+static int reader(void *conn)
+{
+    struct h2_conn *c = conn;
+    unsigned row = 0;
+    int rc;
+
+    co_label("HTTP/2", "reading frames");
+    while ((rc = read_some(c)) > 0 && c->err == 0) {
+        if (++row % YIELD_AFTER == 0)
+            co_yield ();
+    }
+    if (rc == WEIR_ECANCELED)
+        return 0; /* the connection becomes idle, or ends */
+    if (rc == WEIR_EHEADTIME)
+        h2_conn_fail(c, rc, NGHTTP2_NO_ERROR, NULL);
+    if (c->err == 0)
+        c->eof = true;
+    event_set(&c->wake);
+    return 0;
+}
+
+/* ---- writing
+ * ----------------------------------------------------------------------------------- */
+
+static void work(void *conn)
+{
+    struct h2_conn *c = conn;
+
+    h2_take_posts(c);
+    h2_collect(c);
+}
+
+static int write_out(struct h2_conn *c, struct deadline limit)
+{
+    struct pace pace = {
+        .limit = limit,
+        .gap = c->config->send_timeout,
+        .gap_err = WEIR_ESENDTIME,
+    };
+    struct iovec iov[ARRAY_LEN(c->out)];
+    size_t left = c->out_len;
+    int n = 0, rc;
+
+    for (; left > 0; n++) {
+        iov[n] = (struct iovec){ .iov_base = c->out[n], .iov_len = MIN(left, BUF_SIZE) };
+        left -= iov[n].iov_len;
+    }
+    rc = stream_write(c->net, iov, n, &pace);
+    output_done(c);
+    return rc;
+}
+
+/* Everything that is there to be sent now. */
+static int flush(struct h2_conn *c)
+{
+    for (;;) {
+        rt_on_worker_stack(work, c);
+        if (c->out_len == 0)
+            return 0;
+        TRY(write_out(c, NEVER));
+    }
+}
+
+/* ---- ending
+ * ------------------------------------------------------------------------------------ */
+
+/* GOAWAY with the largest id first, so that what the client has sent meanwhile is still served;
+ * when it must have seen that, GOAWAY with the last one that is (RFC 9113 6.8). */
+static void drain_step(struct h2_conn *c)
+{
+    if (c->drained)
+        return;
+    if (c->drain_until == 0) {
+        if (!atomic_load(&c->draining) && c->requests < c->config->max_requests)
+            return;
+        nghttp2_submit_shutdown_notice(c->session);
+        nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
+        c->drain_until = rt_now() + DRAIN_STEP;
+    } else if (rt_now() >= c->drain_until) {
+        nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
+                              nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR,
+                              NULL, 0);
+        c->drained = true;
+    }
+}
+
+static bool finished(const struct h2_conn *c)
+{
+    if (c->eof)
+        return true;
+    if (c->drained && link_alone(&c->streams))
+        return true;
+    return !nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session);
+}
+
+/* Streams whose strand has ended and whose peer does not take what is left. */
+static int64_t check_lingering(struct h2_conn *c)
+{
+    int64_t now = rt_now();
+
+    while (!link_alone(&c->lingering)) {
+        struct h2_stream *st = container_of(c->lingering.next, struct h2_stream, wait);
+
+        if (st->linger_until > now)
+            return st->linger_until;
+        link_remove(&st->wait);
+        nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
+    }
+    return INT64_MAX;
+}
+
+static struct deadline next_step(struct h2_conn *c, bool idle)
+{
+    struct deadline until = { .at = check_lingering(c), .err = WEIR_EIDLETIME };
+
+    if (c->drain_until != 0 && !c->drained)
+        until.at = MIN(until.at, c->drain_until);
+    else if (idle && c->head_since == 0)
+        until.at = MIN(until.at, rt_now() + IDLE_AFTER);
+    return until;
+}
+
+/* Until it ends (H2_CLOSE) or nothing is left to do (H2_IDLE). */
+static enum h2_next pump(struct h2_conn *c)
+{
+    for (;;) {
+        bool idle;
+        int rc;
+
+        drain_step(c);
+        rc = flush(c);
+        if (rc < 0) {
+            c->err = c->err != 0 ? c->err : rc;
+            return H2_CLOSE;
+        }
+        if (finished(c))
+            return H2_CLOSE;
+        idle = link_alone(&c->streams);
+        rc = event_wait(&c->wake, next_step(c, idle));
+        if (rc == WEIR_ECANCELED)
+            return H2_CLOSE;
+        if (rc == WEIR_EIDLETIME && idle && link_alone(&c->streams) && c->head_since == 0 &&
+            c->drain_until == 0 && !nghttp2_session_want_write(c->session))
+            return H2_IDLE;
+    }
+}
+
+/* Nobody is served any more: the strands end, then the last frames leave as far as the socket takes
+ * them. */
+static void end_streams(struct h2_conn *c)
+{
+    co_mask();
+    if (c->err == 0)
+        nghttp2_session_terminate_session(c->session, NGHTTP2_NO_ERROR);
+    for (struct link *l = c->streams.next; l != &c->streams; l = l->next)
+        h2_stream_over(container_of(l, struct h2_stream, link), WEIR_ECLIENTGONE);
+    for (;;) {
+        rt_on_worker_stack(work, c);
+        if (c->out_len > 0)
+            write_out(c, (struct deadline){ .at = 0, .err = WEIR_ESENDTIME });
+        if (c->running == 0)
+            break;
+        event_wait(&c->wake, NEVER);
+    }
+    co_unmask();
+}
+
+/* Both coroutines, until one of them has had enough. */
+static enum h2_next serve(struct h2_conn *c)
+{
+    enum h2_next next = H2_CLOSE;
+    struct scope sc;
+    struct task read;
+
+    scope_open(&sc);
+    if (task_start(&sc, &read, reader, c) < 0)
+        c->err = WEIR_ESTACKS;
+    else
+        next = pump(c);
+    scope_close(&sc, 0);
+    return next;
+}
+
+/* Has something come while the reader ended? */
+static bool busy_again(const struct h2_conn *c)
+{
+    return c->eof || c->err != 0 || c->head_since != 0 || !link_alone(&c->streams);
+}
+
+enum h2_next h2_serve(struct h2_conn *c, weir_str early)
+{
+    enum h2_next next;
+
+    if (early.len > 0)
+        feed(c, early);
+    do
+        next = serve(c);
+    while (next == H2_IDLE && busy_again(c));
+    if (next == H2_CLOSE)
+        end_streams(c);
+    return next;
+}

@@ -1,0 +1,376 @@
+/* h2_head.c -- field blocks of HTTP/2 and struct weir_head (RFC 9113 8.2, 8.3).
+ *
+ * While a block is decoded, its fields are copied one after the other into one piece of memory. The
+ * strand of the stream makes a head of it in the request's arena: so the work is done where the
+ * request runs, and a block that nobody will read costs a copy. nghttp2 has looked at the names,
+ * the pseudo-fields and their order; what makes a request ambiguous further up is checked here. */
+#include <stdlib.h>
+
+#include "codec/chars.h"
+#include "codec/uri.h"
+#include "http/h2_parts.h"
+
+#define BIT(id) (UINT64_C(1) << FIELD_##id)
+
+enum {
+    FIELD_COST = 32,
+    BLOCK_FIRST = 1024
+}; /* RFC 9113 6.5.2: what a field counts beside its text */
+
+/* ---- receiving
+ * --------------------------------------------------------------------------------- */
+
+static bool grow(struct h2_in **block, size_t need)
+{
+    struct h2_in *old = *block, *bigger;
+    size_t cap = old == NULL ? BLOCK_FIRST : old->cap;
+
+    while (cap < need)
+        cap *= 2;
+    bigger = realloc(old, sizeof *bigger + cap);
+    if (bigger == NULL)
+        return false;
+    if (old == NULL)
+        *bigger = (struct h2_in){ .next = NULL };
+    bigger->cap = (uint32_t)cap;
+    *block = bigger;
+    return true;
+}
+
+/* Past a limit the fields are dropped, and the block says so: the stream is answered, not reset. */
+bool h2_block_add(struct h2_in **block, const struct h1_limits *limits, weir_str name,
+                  weir_str value)
+{
+    const struct h2_field_size size = { (uint32_t)name.len, (uint32_t)value.len };
+    size_t used = *block != NULL ? (*block)->used : 0;
+    size_t need = used + sizeof size + name.len + value.len;
+    struct h2_in *b;
+
+    if ((*block == NULL || need > (*block)->cap) && !grow(block, need))
+        return false;
+    b = *block;
+    if (b->too_large || b->too_many)
+        return true;
+    b->fields++;
+    b->too_large = need + (size_t)b->fields * (FIELD_COST - sizeof size) > limits->max_head;
+    if (b->too_large)
+        return true;
+    memcpy(b->bytes + used, &size, sizeof size);
+    memcpy(b->bytes + used + sizeof size, name.ptr, name.len);
+    if (value.len > 0)
+        memcpy(b->bytes + used + sizeof size + name.len, value.ptr, value.len);
+    b->used = (uint32_t)need;
+    return true;
+}
+
+/* The next field of a block from `*at`. */
+static bool next_field(const char **at, const char *end, weir_str *name, weir_str *value)
+{
+    struct h2_field_size size;
+
+    if (*at == end)
+        return false;
+    memcpy(&size, *at, sizeof size);
+    *name = (weir_str){ *at + sizeof size, size.name };
+    *value = (weir_str){ name->ptr + size.name, size.value };
+    *at = value->ptr + size.value;
+    return true;
+}
+
+struct pseudo {
+    weir_str method, scheme, authority, path, status, protocol;
+};
+
+static void keep_pseudo(struct pseudo *p, weir_str name, weir_str value)
+{
+    const struct {
+        const char *name;
+        weir_str *place;
+    } all[] = {
+        { ":method", &p->method }, { ":scheme", &p->scheme },     { ":authority", &p->authority },
+        { ":path", &p->path },     { ":protocol", &p->protocol }, { ":status", &p->status },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (weir_eq(name, all[i].name))
+            *all[i].place = value;
+    }
+}
+
+/* RFC 9113 8.2.3: crumbs are joined before the request goes anywhere else. */
+static void add_crumb(struct weir_head *out, weir_str *cookie, weir_str crumb)
+{
+    if (cookie->ptr == NULL)
+        *cookie = crumb;
+    else
+        *cookie =
+            arena_printf(out->arena, WEIR_FMT "; " WEIR_FMT, WEIR_ARG(*cookie), WEIR_ARG(crumb));
+    if (cookie->ptr == NULL)
+        out->failed = WEIR_ENOMEM;
+}
+
+static int refuse(const char **fault, int err, const char *reason)
+{
+    *fault = reason;
+    return err;
+}
+
+/* All fields into `out`, in the order in which they came; pseudo-fields into `p`. */
+static int read_fields(const struct h2_in *block, const struct h1_limits *limits,
+                       struct weir_head *out, struct pseudo *p, const char **fault)
+{
+    weir_str text = arena_copy(out->arena, (weir_str){ block->bytes, block->used });
+    const char *at = text.ptr, *end = text.ptr + text.len;
+    weir_str name, value, cookie = { NULL, 0 };
+
+    if (text.ptr == NULL || !head_reserve(out, block->fields))
+        return WEIR_ENOMEM;
+    while (next_field(&at, end, &name, &value)) {
+        enum field_id id;
+
+        if (name.len > 0 && name.ptr[0] == ':') {
+            keep_pseudo(p, name, value);
+            continue;
+        }
+        if (name.len > FIELD_NAME_MAX || name.len + value.len + 2 > limits->max_field)
+            return refuse(fault, WEIR_EFIELDSIZE, NULL);
+        if (!is_token(name) || !is_field_value(value)) /* what goes to HTTP/1 must not split */
+            return refuse(fault, WEIR_EBADHEAD, "a field with bytes that it must not have");
+        id = field_id_of(name);
+        if (id == FIELD_COOKIE)
+            add_crumb(out, &cookie, value);
+        else
+            head_add_raw(out, name, value, id);
+    }
+    if (cookie.ptr != NULL)
+        head_add_raw(out, LIT("cookie"), cookie, FIELD_COOKIE);
+    return out->failed;
+}
+
+static int frame_body(const struct weir_head *h, struct framing *framing, const char **fault)
+{
+    *framing = (struct framing){ .mode = BODY_CHUNKED, .persistent = true };
+    if (!head_has_id(h, FIELD_CONTENT_LENGTH))
+        return 0;
+    if (head_count_id(h, FIELD_CONTENT_LENGTH) > 1 ||
+        !parse_length(head_get_id(h, FIELD_CONTENT_LENGTH), &framing->length))
+        return refuse(fault, WEIR_EBADLENGTH, "a malformed or repeated Content-Length");
+    framing->mode = BODY_LENGTH;
+    return 0;
+}
+
+/* RFC 9113 8.3.1: Host and :authority name one host, or the next hop may believe either. */
+static int settle_host(struct weir_head *out, const struct pseudo *p, const char **fault)
+{
+    const struct field *host = head_first_id(out, FIELD_HOST);
+    weir_str given = host != NULL ? (weir_str){ host->value, host->value_len } : p->authority;
+
+    if (host != NULL && head_next_id(out, host) != NULL)
+        return refuse(fault, WEIR_EBADHOST, "more than one Host field");
+    if (given.ptr == NULL)
+        return refuse(fault, WEIR_EBADHOST, "neither :authority nor Host");
+    if (p->authority.ptr != NULL && !weir_str_eq_nocase(given, p->authority))
+        return refuse(fault, WEIR_EBADHOST, "Host is not :authority");
+    if (!authority_valid(given))
+        return refuse(fault, WEIR_EBADHOST, "an authority that is no host and port");
+    out->authority = given;
+    if (host == NULL)
+        head_set_id(out, FIELD_HOST, given);
+    return out->failed;
+}
+
+static int settle_target(struct weir_head *out, const struct pseudo *p, const char **fault)
+{
+    struct h1_fault why = { NULL };
+    struct target target;
+    int rc;
+
+    if (out->method_id == METHOD_CONNECT) {
+        out->target = p->authority;
+        return 0;
+    }
+    if (!weir_eq(p->scheme, "http") && !weir_eq(p->scheme, "https"))
+        return refuse(fault, WEIR_EBADTARGET, "a :scheme that is neither http nor https");
+    rc = target_parse(p->path, (enum method)out->method_id, &target, &why);
+    if (rc < 0)
+        return refuse(fault, rc, why.reason);
+    if (target.form != TARGET_ORIGIN && target.form != TARGET_ASTERISK)
+        return refuse(fault, WEIR_EBADTARGET, "a :path that is no path");
+    out->target = target.path;
+    return 0;
+}
+
+int h2_parse_request(const struct h2_in *block, const struct h1_limits *limits,
+                     struct weir_head *out, struct framing *framing, const char **fault)
+{
+    struct pseudo p = { .method = { NULL, 0 } };
+
+    out->minor = 1;
+    if (block->too_large)
+        return WEIR_EHEADSIZE;
+    TRY(read_fields(block, limits, out, &p, fault));
+    out->method = p.method;
+    out->method_id = method_of(p.method);
+    if (!is_token(p.method))
+        return refuse(fault, WEIR_EBADHEAD, "a method that is no token");
+    if (out->count > limits->max_fields)
+        return WEIR_EFIELDCOUNT;
+    if (p.path.len > limits->max_target)
+        return WEIR_ETARGETSIZE;
+    TRY(settle_host(out, &p, fault));
+    TRY(settle_target(out, &p, fault));
+    return frame_body(out, framing, fault);
+}
+
+int h2_parse_trailers(const struct h2_in *block, const struct h1_limits *limits,
+                      struct weir_head *out, int err, const char **fault)
+{
+    struct pseudo p = { .method = { NULL, 0 } };
+    struct weir_head all;
+
+    head_init(&all, out->arena, 0);
+    if (block->too_large || block->fields > limits->max_fields)
+        return refuse(fault, err, "the trailer section is too large");
+    if (read_fields(block, limits, &all, &p, fault) < 0)
+        return err;
+    for (uint32_t i = 0; i < all.count; i++) {
+        const struct field *f = &all.fields[i];
+        weir_str name = { f->name, f->name_len };
+
+        if (head_may_trail(name, (enum field_id)f->id))
+            head_add_raw(out, name, (weir_str){ f->value, f->value_len }, (enum field_id)f->id);
+    }
+    return out->failed;
+}
+
+/* ---- sending
+ * ----------------------------------------------------------------------------------- */
+
+/* They frame a message or belong to one hop: HTTP/2 has none of them (RFC 9113 8.2.2). */
+static const uint64_t never = BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY_CONNECTION) |
+                              BIT(TRANSFER_ENCODING) | BIT(UPGRADE) | BIT(TE) | BIT(TRAILER) |
+                              BIT(HTTP2_SETTINGS) | BIT(CONTENT_LENGTH);
+
+/* A block under construction: nghttp2_nv first, then text. */
+struct print {
+    struct h2_out *out;
+    char *text;
+};
+
+enum { EXTRA_FIELDS = 5, EXTRA_TEXT = 128 };
+
+static bool print_begin(struct print *p, const struct weir_head *h, size_t copied)
+{
+    size_t fields = h->count + EXTRA_FIELDS;
+    size_t text = EXTRA_TEXT + copied;
+
+    for (uint32_t i = 0; i < h->count; i++)
+        text += (size_t)h->fields[i].name_len + h->fields[i].value_len;
+    p->out = malloc(sizeof *p->out + fields * sizeof(nghttp2_nv) + text);
+    if (p->out == NULL)
+        return false;
+    *p->out = (struct h2_out){ .nv = (nghttp2_nv *)(p->out + 1) };
+    p->text = (char *)(p->out->nv + fields);
+    return true;
+}
+
+static uint8_t *print_text(struct print *p, weir_str s)
+{
+    char *at = p->text;
+
+    if (s.len > 0)
+        memcpy(at, s.ptr, s.len);
+    p->text += s.len;
+    return (uint8_t *)at;
+}
+
+static uint8_t *print_lower(struct print *p, const char *name, size_t len)
+{
+    char *at = p->text;
+
+    for (size_t i = 0; i < len; i++)
+        at[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 0x20 : name[i]);
+    p->text += len;
+    return (uint8_t *)at;
+}
+
+/* A name that is a literal, a value that is copied. */
+static void print_field(struct print *p, const char *name, weir_str value)
+{
+    p->out->nv[p->out->nvlen++] = (nghttp2_nv){
+        .name = (uint8_t *)name,
+        .namelen = strlen(name),
+        .value = print_text(p, value),
+        .valuelen = value.len,
+        .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE,
+    };
+}
+
+/* RFC 7541 7.1.3: what must not be guessed by whoever can make both sides speak stays out of the
+ * table. */
+static uint8_t flags_of(const struct field *f)
+{
+    uint8_t flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+
+    return f->id == FIELD_AUTHORIZATION ? flags | NGHTTP2_NV_FLAG_NO_INDEX : flags;
+}
+
+static void print_fields(struct print *p, const struct weir_head *h)
+{
+    for (uint32_t i = 0; i < h->count; i++) {
+        const struct field *f = &h->fields[i];
+
+        if (never >> f->id & 1)
+            continue;
+        p->out->nv[p->out->nvlen++] = (nghttp2_nv){
+            .name = print_lower(p, f->name, f->name_len),
+            .namelen = f->name_len,
+            .value = print_text(p, (weir_str){ f->value, f->value_len }),
+            .valuelen = f->value_len,
+            .flags = flags_of(f),
+        };
+    }
+}
+
+static void print_number(struct print *p, const char *name, uint64_t n)
+{
+    char text[20], *end = text + sizeof text, *first = end;
+
+    do
+        *--first = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    print_field(p, name, (weir_str){ first, (size_t)(end - first) });
+}
+
+struct h2_out *h2_print_response(const struct http_message *m, weir_str copy)
+{
+    const struct weir_head *h = m->head;
+    struct print p;
+
+    if (!print_begin(&p, h, m->length_as.len + m->date.len + copy.len))
+        return NULL;
+    print_number(&p, ":status", h->status);
+    print_fields(&p, h);
+    if (m->framing.mode == BODY_LENGTH)
+        print_number(&p, "content-length", m->framing.length);
+    else if (m->length_as.ptr != NULL)
+        print_field(&p, "content-length", m->length_as);
+    if (m->date.ptr != NULL && !head_has_id(h, FIELD_DATE))
+        print_field(&p, "date", m->date);
+    p.out->kind = h->status < 200 ? H2_OUT_INTERIM : H2_OUT_HEAD;
+    p.out->data = (char *)print_text(&p, copy);
+    p.out->len = copy.len;
+    return p.out;
+}
+
+struct h2_out *h2_print_trailers(const struct weir_head *trailers)
+{
+    struct print p;
+
+    if (!print_begin(&p, trailers, 0))
+        return NULL;
+    print_fields(&p, trailers);
+    p.out->kind = H2_OUT_TRAILERS;
+    p.out->end = true;
+    return p.out;
+}

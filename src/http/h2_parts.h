@@ -1,0 +1,178 @@
+/* h2_parts.h -- what the files of an HTTP/2 connection share.
+ *
+ * Whose a field is, is said at each group: the connection's strand, the stream's strand, or both
+ * under the stream's lock. */
+#ifndef HTTP_H2_PARTS_H
+#define HTTP_H2_PARTS_H
+
+#include <nghttp2/nghttp2.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "http/h2.h"
+#include "runtime/buf.h"
+#include "runtime/event.h"
+#include "runtime/spin.h"
+#include "tls/tls.h"
+
+/* Received, in order: what one frame or several brought. */
+enum h2_in_kind { H2_IN_HEAD, H2_IN_DATA, H2_IN_TRAILERS };
+struct h2_in {
+    struct h2_in *next;
+    uint32_t used, cap;
+    uint8_t kind;
+    bool pooled; /* it is a buffer of the pool, else malloc'ed */
+    bool too_large, too_many;
+    uint32_t fields;
+    char bytes[]; /* data; or fields: struct h2_field_size, name, value, ... */
+};
+
+struct h2_field_size {
+    uint32_t name, value;
+};
+
+/* To be sent, in order. */
+enum h2_out_kind { H2_OUT_INTERIM, H2_OUT_HEAD, H2_OUT_DATA, H2_OUT_TRAILERS };
+struct h2_out {
+    struct h2_out *next;
+    uint8_t kind;
+    bool end;      /* the message ends behind it */
+    bool borrowed; /* its data is the writer's, who waits until it is taken */
+    const char *data;
+    size_t len, off;
+    size_t nvlen;
+    nghttp2_nv *nv; /* in the same block, with all text that it needs */
+};
+
+/* Posts of a stream's strand. */
+enum { H2_QUEUED = 1, H2_POST_OUT = 2, H2_POST_CONSUMED = 4, H2_POST_RESET = 8, H2_POST_DROP = 16 };
+
+struct h2_stream {
+    struct http_stream http; /* first: ops get a pointer to it */
+    struct h2_conn *conn;
+
+    /* posts: set by the strand, taken by the connection */
+    _Atomic unsigned posts;
+    _Atomic uint32_t consumed;
+    struct h2_stream *next_post;
+
+    /* both, under the lock */
+    struct spin lock;
+    struct event in_event, out_event;
+    struct h2_in *in_first, **in_end;
+    struct h2_out *out_first, **out_end;
+    strand_ref strand;
+    int error;      /* 0, or why nothing more will come or go */
+    bool in_ended;  /* END_STREAM has come */
+    bool lent;      /* a borrowed piece is not taken yet */
+    bool withdrawn; /* its writer has left: it must not be touched any more */
+    size_t queued;  /* copied bytes that are not sent yet */
+
+    /* the strand's */
+    struct h2_in *held; /* the last piece lies in it */
+    struct arena *arena;
+    uint32_t unposted; /* consumed and not told yet */
+
+    /* the connection's */
+    struct link link; /* conn->streams */
+    struct link wait; /* conn->lingering */
+    int64_t linger_until;
+    struct h2_in *block; /* the header block being received */
+    struct h2_out *sending, **sending_end, *sent;
+    int32_t id;
+    bool head_in, out_ended, end_sent, dropped, closed;
+};
+
+/* h2_frames.c */
+struct h2_frames {
+    size_t skip;      /* bytes until the next frame header; at first: the preface */
+    uint8_t kept[14]; /* of the frame at hand */
+    unsigned have;
+    int32_t reset[64]; /* by us, the last ones */
+    unsigned resets;
+    int32_t forgotten; /* the largest that is no longer among them */
+};
+
+struct h2_conn {
+    nghttp2_session *session;
+    struct stream *net;
+    const struct h2_config *config;
+    void *owner;
+    struct event wake;
+    _Atomic(struct h2_stream *) posted; /* newest first */
+    _Atomic unsigned users;             /* the connection, and each strand that has a stream */
+    _Atomic bool draining;
+
+    /* the connection's strand */
+    struct link streams, lingering;
+    unsigned running; /* strands that have a stream */
+    uint64_t requests;
+    struct h2_stream *born, **born_end; /* heads that came complete, linked by next_post */
+    weir_str feed;                      /* what is given to nghttp2 next */
+    int64_t head_since;                 /* a header block is incomplete; 0: none is */
+    int64_t drain_until;                /* the first GOAWAY was sent; 0: was not */
+    bool drained;                       /* the final GOAWAY too */
+    bool eof;
+    int err;
+    const char *fault;
+
+    /* what a peer may do that costs us */
+    int64_t budget, budget_at;
+    struct h2_frames frames;
+
+    /* the bytes of one write */
+    char *out[4];
+    size_t out_len;
+};
+
+/* h2_session.c: nghttp2's callbacks for what comes. */
+nghttp2_session *h2_session_server(struct h2_conn *c);
+void h2_session_feed(void *conn); /* c->feed; on the worker's stack */
+void h2_conn_fail(struct h2_conn *c, int err, uint32_t code, const char *fault);
+
+/* h2_frames.c: the frames as they come, beside nghttp2. next: from the bytes that it is about to
+ * get. fault: NULL, or what is wrong with the frame just found (not OTHER), once all before it has
+ * been handled. reset: a stream that we have reset. */
+enum h2_frame { H2_FRAME_NONE, H2_FRAME_STREAM, H2_FRAME_PRIORITY, H2_FRAME_OTHER };
+enum h2_frame h2_frames_next(struct h2_frames *f, weir_str *bytes, const char **start);
+const char *h2_frames_fault(const struct h2_conn *c, enum h2_frame kind, uint32_t *code);
+void h2_frames_reset(struct h2_conn *c, int32_t id);
+
+/* h2_send.c: from posts to bytes. Both on the worker's stack. */
+void h2_take_posts(struct h2_conn *c);
+void h2_collect(struct h2_conn *c);
+int h2_data_sent(struct h2_conn *c, struct h2_stream *st, const uint8_t *head, size_t len);
+ssize_t h2_data_read(struct h2_stream *st, size_t max, uint32_t *flags);
+void h2_out_free(struct h2_out *list);
+
+/* h2_stream.c */
+struct h2_stream *h2_stream_new(struct h2_conn *c);
+void h2_stream_free(struct h2_stream *st);
+void h2_stream_over(struct h2_stream *st,
+                    int err); /* nothing more comes; wakes and cancels its strand */
+bool h2_stream_append(struct h2_stream *st, const uint8_t *data, size_t len);
+void h2_stream_push(struct h2_stream *st, struct h2_in *in, bool ended);
+void h2_in_free(struct h2_in *list);
+
+void h2_leave(struct h2_conn *c); /* h2_conn.c: one user less; the last one frees it */
+
+/* h2_head.c: fields from and to the wire. */
+bool h2_block_add(struct h2_in **block, const struct h1_limits *limits, weir_str name,
+                  weir_str value);
+int h2_parse_request(const struct h2_in *block, const struct h1_limits *limits,
+                     struct weir_head *out, struct framing *framing, const char **fault);
+int h2_parse_trailers(const struct h2_in *block, const struct h1_limits *limits,
+                      struct weir_head *out, int err, const char **fault);
+struct h2_out *h2_print_response(const struct http_message *m, weir_str copy);
+struct h2_out *h2_print_trailers(const struct weir_head *trailers);
+
+/* h2_budget.c: true while the peer behaves. */
+bool h2_spend(struct h2_conn *c, unsigned cost);
+void h2_earn(struct h2_conn *c, unsigned gain);
+
+static inline weir_str h2_text(const nghttp2_vec v)
+{
+    return (weir_str){ (const char *)v.base, v.len };
+}
+
+#endif

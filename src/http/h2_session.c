@@ -1,0 +1,375 @@
+/* h2_session.c -- nghttp2 as a server uses it: its options, and what its callbacks make of the
+ * frames that come.
+ *
+ * nghttp2 keeps the rules of RFC 9113 about frames, states and pseudo-fields, and answers what
+ * breaks them. All of this runs on the worker's stack and never blocks. */
+#include "http/h2_parts.h"
+#include "runtime/runtime.h"
+
+/* What it costs to be told things (h2_budget.c): 200 resets at once and 20 a second, and so on. */
+enum {
+    COST_RESET = 10,
+    COST_WRONG = 20,
+    COST_PING = 10,
+    COST_SETTINGS = 20,
+    COST_PRIORITY = 2,
+    COST_WINDOW = 1,
+    COST_EMPTY = 10,
+};
+
+void h2_conn_fail(struct h2_conn *c, int err, uint32_t code, const char *fault)
+{
+    if (c->err != 0)
+        return;
+    c->err = err;
+    c->fault = fault;
+    nghttp2_session_terminate_session(c->session, code);
+}
+
+static void spend(struct h2_conn *c, unsigned cost, const char *fault)
+{
+    if (!h2_spend(c, cost))
+        h2_conn_fail(c, WEIR_EH2ABUSE, NGHTTP2_ENHANCE_YOUR_CALM, fault);
+}
+
+static struct h2_stream *stream_of(struct h2_conn *c, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(c->session, id);
+}
+
+/* The clock of a header block runs from its first byte to its last, whatever frames it comes in. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *conn)
+{
+    struct h2_conn *c = conn;
+
+    (void)session;
+    if (hd->type == NGHTTP2_HEADERS && c->head_since == 0)
+        c->head_since = rt_now();
+    return 0;
+}
+
+/* Beyond what was advertised, counting also streams that were reset and whose strand still runs: an
+ * origin never has more of this connection's requests than that (CVE-2023-44487). */
+static int refuse_stream(struct h2_conn *c, int32_t id)
+{
+    spend(c, COST_RESET, "too many streams that had to be refused");
+    nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    return 0;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
+{
+    struct h2_conn *c = conn;
+    struct h2_stream *st;
+
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    if (c->running >= c->config->max_streams)
+        return refuse_stream(c, frame->hd.stream_id);
+    st = h2_stream_new(c);
+    if (st == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    st->id = frame->hd.stream_id;
+    nghttp2_session_set_stream_user_data(session, st->id, st);
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+                     nghttp2_rcbuf *value, uint8_t flags, void *conn)
+{
+    struct h2_conn *c = conn;
+    struct h2_stream *st = stream_of(c, frame->hd.stream_id);
+
+    (void)session;
+    (void)flags;
+    if (st == NULL) /* refused */
+        return 0;
+    if (!h2_block_add(&st->block, c->config->limits, h2_text(nghttp2_rcbuf_get_buf(name)),
+                      h2_text(nghttp2_rcbuf_get_buf(value))))
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return 0;
+}
+
+/* A field that RFC 9113 does not allow makes the request malformed; without this it would just be
+ * left out. */
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
+                             nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags, void *conn)
+{
+    (void)session;
+    (void)frame;
+    (void)name;
+    (void)value;
+    (void)flags;
+    (void)conn;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* A header block is complete: a request, or its trailers. */
+static void headers_in(struct h2_conn *c, const nghttp2_frame *frame)
+{
+    struct h2_stream *st = stream_of(c, frame->hd.stream_id);
+    bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    struct h2_in *block;
+
+    c->head_since = 0;
+    if (st == NULL)
+        return;
+    block = st->block;
+    st->block = NULL;
+    if (block == NULL && st->head_in) {
+        h2_stream_push(st, NULL, ended); /* trailers without a field */
+        return;
+    }
+    if (block == NULL)
+        return;
+    block->kind = st->head_in ? H2_IN_TRAILERS : H2_IN_HEAD;
+    h2_stream_push(st, block, ended);
+    if (st->head_in)
+        return;
+    st->head_in = true;
+    c->requests++;
+    *c->born_end = st;
+    c->born_end = &st->next_post;
+}
+
+static void data_in(struct h2_conn *c, const nghttp2_frame *frame)
+{
+    struct h2_stream *st = stream_of(c, frame->hd.stream_id);
+    bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+
+    if (frame->hd.length == 0 && !ended)
+        spend(c, COST_EMPTY, "too many empty DATA frames");
+    if (st != NULL && ended)
+        h2_stream_push(st, NULL, true);
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
+{
+    struct h2_conn *c = conn;
+
+    (void)session;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        headers_in(c, frame);
+        break;
+    case NGHTTP2_DATA:
+        data_in(c, frame);
+        break;
+    case NGHTTP2_RST_STREAM:
+        spend(c, COST_RESET, "too many RST_STREAM frames");
+        break;
+    case NGHTTP2_SETTINGS:
+        c->head_since = 0; /* the preface is complete */
+        spend(c, COST_SETTINGS, "too many SETTINGS frames");
+        break;
+    case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            c->drain_until = c->drain_until != 0 ? 1 : 0; /* it has seen our first GOAWAY */
+        else
+            spend(c, COST_PING, "too many PING frames");
+        break;
+    case NGHTTP2_WINDOW_UPDATE:
+        spend(c, COST_WINDOW, "too many WINDOW_UPDATE frames");
+        break;
+    case NGHTTP2_PRIORITY:
+    case NGHTTP2_PRIORITY_UPDATE:
+        spend(c, COST_PRIORITY, "too many priority frames");
+        break;
+    }
+    return 0;
+}
+
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                            void *conn)
+{
+    struct h2_conn *c = conn;
+
+    (void)session;
+    (void)error;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        c->head_since = 0;
+    spend(c, COST_WRONG, "too many frames that are wrong");
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data,
+                   size_t len, void *conn)
+{
+    struct h2_conn *c = conn;
+    struct h2_stream *st = stream_of(c, id);
+
+    (void)flags;
+    if (st == NULL || st->dropped) { /* nobody reads it: the window must not fill */
+        nghttp2_session_consume(session, id, len);
+        return 0;
+    }
+    if (!h2_stream_append(st, data, len))
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *conn)
+{
+    struct h2_conn *c = conn;
+    struct h2_stream *st = stream_of(c, id);
+
+    (void)session;
+    if (st == NULL)
+        return 0;
+    st->closed = true;
+    if (st->dropped)
+        h2_stream_free(st);
+    else if (!st->head_in) /* its strand was never started */
+        h2_stream_free(st);
+    else if (code != NGHTTP2_NO_ERROR || !st->end_sent)
+        h2_stream_over(st, WEIR_ECLIENTGONE);
+    return 0;
+}
+
+/* A response that ends while its request is not read to the end: the client need not send the rest
+ * (RFC 9113 8.1). */
+static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
+{
+    struct h2_conn *c = conn;
+    struct h2_stream *st;
+
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        h2_frames_reset(c, frame->hd.stream_id);
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+        return 0;
+    if (frame->hd.type == NGHTTP2_DATA)
+        h2_earn(c, COST_WINDOW * 4);
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    st = stream_of(c, frame->hd.stream_id);
+    if (st == NULL)
+        return 0;
+    st->end_sent = true;
+    if (!st->in_ended)
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
+    return 0;
+}
+
+static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd,
+                     size_t length, nghttp2_data_source *source, void *conn)
+{
+    (void)session;
+    (void)frame;
+    return h2_data_sent(conn, source->ptr, framehd, length);
+}
+
+static void give(struct h2_conn *c, const char *from, const char *to)
+{
+    ssize_t n;
+
+    if (from == to || c->err != 0)
+        return;
+    n = nghttp2_session_mem_recv(c->session, (const uint8_t *)from, (size_t)(to - from));
+    if (n == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
+        h2_conn_fail(c, WEIR_EH2PROTOCOL, NGHTTP2_PROTOCOL_ERROR, "not an HTTP/2 preface");
+    else if (n == NGHTTP2_ERR_FLOODED)
+        h2_conn_fail(c, WEIR_EH2ABUSE, NGHTTP2_ENHANCE_YOUR_CALM,
+                     "more frames to be acknowledged than it takes");
+    else if (n == NGHTTP2_ERR_NOMEM)
+        h2_conn_fail(c, WEIR_ENOMEM, NGHTTP2_INTERNAL_ERROR, NULL);
+    else if (n < 0)
+        h2_conn_fail(c, WEIR_EH2PROTOCOL, NGHTTP2_PROTOCOL_ERROR, nghttp2_strerror((int)n));
+}
+
+/* Up to each frame that wants a look, so that what came before it has been handled by then. */
+void h2_session_feed(void *conn)
+{
+    struct h2_conn *c = conn;
+    weir_str left = c->feed;
+    const char *given = left.ptr, *start;
+    enum h2_frame kind;
+
+    while ((kind = h2_frames_next(&c->frames, &left, &start)) != H2_FRAME_NONE) {
+        const char *fault;
+        uint32_t code;
+
+        if (kind == H2_FRAME_OTHER)
+            continue;
+        start = MAX(start, given);
+        give(c, given, start);
+        given = start;
+        fault = h2_frames_fault(c, kind, &code);
+        if (fault != NULL)
+            h2_conn_fail(c, WEIR_EH2PROTOCOL, code, fault);
+    }
+    give(c, given, left.ptr);
+}
+
+/* ---- making
+ * ------------------------------------------------------------------------------------ */
+
+static nghttp2_session_callbacks *callbacks;
+static nghttp2_option *options;
+
+/* Both are read-only once made, and shared by all sessions. */
+static bool make_common(void)
+{
+    nghttp2_session_callbacks *cb;
+
+    if (nghttp2_session_callbacks_new(&cb) != 0)
+        return false;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback2(cb, on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
+    nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
+    if (nghttp2_option_new(&options) != 0) {
+        nghttp2_session_callbacks_del(cb);
+        return false;
+    }
+    nghttp2_option_set_no_auto_window_update(options, 1);
+    nghttp2_option_set_no_closed_streams(options, 1);
+    nghttp2_option_set_max_outbound_ack(options, 100);
+    nghttp2_option_set_max_settings(options, 32);
+    nghttp2_option_set_max_continuations(options, 8);
+    nghttp2_option_set_stream_reset_rate_limit(options, 200, 20);
+    callbacks = cb;
+    return true;
+}
+
+static struct {
+    struct spin lock;
+    bool made;
+} common;
+
+static bool get_common(void)
+{
+    bool ok;
+
+    spin_lock(&common.lock);
+    if (!common.made)
+        common.made = make_common();
+    ok = common.made;
+    spin_unlock(&common.lock);
+    return ok;
+}
+
+nghttp2_session *h2_session_server(struct h2_conn *c)
+{
+    const nghttp2_settings_entry settings[] = {
+        { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, c->config->max_streams },
+        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW },
+        { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)c->config->limits->max_head },
+        { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+    };
+    nghttp2_session *session;
+
+    if (!get_common() || nghttp2_session_server_new2(&session, callbacks, c, options) != 0)
+        return NULL;
+    if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) != 0 ||
+        nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) != 0) {
+        nghttp2_session_del(session);
+        return NULL;
+    }
+    return session;
+}
