@@ -53,6 +53,16 @@ struct h2_conn *h2_server_new(struct stream *net, const struct h2_config *config
 enum h2_next { H2_IDLE, H2_CLOSE };
 enum h2_next h2_serve(struct h2_conn *c, weir_str early);
 
+/* Client side. Served by a strand as above; requests of other strands open streams on it. */
+struct h2_conn *h2_client_new(struct stream *net, const struct h2_config *config, bool https);
+
+/* A stream for one request, by the strand that makes it; h2_stream_end gives it back. NULL if the
+ * connection takes no more now (as many as the peer allows are open) or will never again (h2_over).
+ * The caller makes sure that it is served. */
+struct h2_stream *h2_open(struct h2_conn *c);
+bool h2_over(const struct h2_conn *c);
+unsigned h2_open_count(const struct h2_conn *c);
+
 /* Why it ended, for the log: 0 if in order; `*fault`: words, or NULL. */
 int h2_error(const struct h2_conn *c, const char **fault);
 

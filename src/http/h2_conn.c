@@ -14,10 +14,10 @@
 
 enum { YIELD_AFTER = 8 }; /* buffers read in a row */
 
-/* ---- made and freed
- * ---------------------------------------------------------------------------- */
+/* ---- made and freed -------------------------------------------------------------------------- */
 
-struct h2_conn *h2_server_new(struct stream *net, const struct h2_config *config, void *owner)
+static struct h2_conn *conn_new(struct stream *net, const struct h2_config *config, void *owner,
+                                bool server)
 {
     struct h2_conn *c = malloc(sizeof *c);
 
@@ -27,21 +27,40 @@ struct h2_conn *h2_server_new(struct stream *net, const struct h2_config *config
         .net = net,
         .config = config,
         .owner = owner,
+        .server = server,
         .users = 1,
+        .limit = config->max_streams,
         .head_since = rt_now(),
         .budget_at = rt_now(),
-        .frames.skip = NGHTTP2_CLIENT_MAGIC_LEN,
     };
     h2_earn(c, INT32_MAX);
     c->born_end = &c->born;
     event_init(&c->wake);
     link_init(&c->streams);
     link_init(&c->lingering);
-    c->session = h2_session_server(c);
+    c->session = h2_session_new(c);
     if (c->session == NULL) {
         free(c);
         return NULL;
     }
+    return c;
+}
+
+struct h2_conn *h2_server_new(struct stream *net, const struct h2_config *config, void *owner)
+{
+    struct h2_conn *c = conn_new(net, config, owner, true);
+
+    if (c != NULL)
+        c->frames.skip = NGHTTP2_CLIENT_MAGIC_LEN;
+    return c;
+}
+
+struct h2_conn *h2_client_new(struct stream *net, const struct h2_config *config, bool https)
+{
+    struct h2_conn *c = conn_new(net, config, NULL, false);
+
+    if (c != NULL)
+        c->https = https;
     return c;
 }
 
@@ -79,14 +98,23 @@ int h2_error(const struct h2_conn *c, const char **fault)
     return c->err;
 }
 
+bool h2_over(const struct h2_conn *c)
+{
+    return atomic_load(&c->full);
+}
+
+unsigned h2_open_count(const struct h2_conn *c)
+{
+    return atomic_load(&c->open);
+}
+
 void h2_drain(struct h2_conn *c)
 {
     atomic_store(&c->draining, true);
     event_set(&c->wake);
 }
 
-/* ---- reading
- * ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Starts a strand for each request that has come. */
 static void start_born(struct h2_conn *c)
@@ -172,8 +200,7 @@ static int reader(void *conn)
     return 0;
 }
 
-/* ---- writing
- * ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void work(void *conn)
 {
@@ -214,8 +241,7 @@ static int flush(struct h2_conn *c)
     }
 }
 
-/* ---- ending
- * ------------------------------------------------------------------------------------ */
+/* ---- ending ---------------------------------------------------------------------------------- */
 
 /* GOAWAY with the largest id first, so that what the client has sent meanwhile is still served;
  * when it must have seen that, GOAWAY with the last one that is (RFC 9113 6.8). */
@@ -288,13 +314,25 @@ static enum h2_next pump(struct h2_conn *c)
         }
         if (finished(c))
             return H2_CLOSE;
-        idle = link_alone(&c->streams);
+        idle = link_alone(&c->streams) && atomic_load(&c->open) == 0;
         rc = event_wait(&c->wake, next_step(c, idle));
         if (rc == WEIR_ECANCELED)
             return H2_CLOSE;
         if (rc == WEIR_EIDLETIME && idle && link_alone(&c->streams) && c->head_since == 0 &&
             c->drain_until == 0 && !nghttp2_session_want_write(c->session))
             return H2_IDLE;
+    }
+}
+
+/* A request whose response has begun is cut off. */
+static void fail_all(struct h2_conn *c)
+{
+    for (struct link *l = c->streams.next; l != &c->streams; l = l->next) {
+        struct h2_stream *st = container_of(l, struct h2_stream, link);
+
+        h2_stream_over(st, c->server     ? WEIR_ECLIENTGONE
+                           : st->head_in ? WEIR_EUPCUT
+                                         : WEIR_EUPCLOSED);
     }
 }
 
@@ -305,13 +343,13 @@ static void end_streams(struct h2_conn *c)
     co_mask();
     if (c->err == 0)
         nghttp2_session_terminate_session(c->session, NGHTTP2_NO_ERROR);
-    for (struct link *l = c->streams.next; l != &c->streams; l = l->next)
-        h2_stream_over(container_of(l, struct h2_stream, link), WEIR_ECLIENTGONE);
+    atomic_store(&c->full, true);
     for (;;) {
+        fail_all(c);
         rt_on_worker_stack(work, c);
         if (c->out_len > 0)
             write_out(c, (struct deadline){ .at = 0, .err = WEIR_ESENDTIME });
-        if (c->running == 0)
+        if (c->running == 0 && atomic_load(&c->open) == 0)
             break;
         event_wait(&c->wake, NEVER);
     }

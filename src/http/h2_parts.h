@@ -80,6 +80,7 @@ struct h2_stream {
     struct h2_in *block; /* the header block being received */
     struct h2_out *sending, **sending_end, *sent;
     int32_t id;
+    bool listed; /* in conn->streams */
     bool head_in, out_ended, end_sent, dropped, closed;
 };
 
@@ -98,10 +99,13 @@ struct h2_conn {
     struct stream *net;
     const struct h2_config *config;
     void *owner;
+    bool server, https;
     struct event wake;
     _Atomic(struct h2_stream *) posted; /* newest first */
     _Atomic unsigned users;             /* the connection, and each strand that has a stream */
     _Atomic bool draining;
+    _Atomic unsigned open, limit; /* client: streams reserved; how many the peer takes */
+    _Atomic bool full;            /* client: it takes no new ones any more */
 
     /* the connection's strand */
     struct link streams, lingering;
@@ -126,8 +130,8 @@ struct h2_conn {
 };
 
 /* h2_session.c: nghttp2's callbacks for what comes. */
-nghttp2_session *h2_session_server(struct h2_conn *c);
-void h2_session_feed(void *conn); /* c->feed; on the worker's stack */
+nghttp2_session *h2_session_new(struct h2_conn *c); /* NULL without memory */
+void h2_session_feed(void *conn);                   /* c->feed; on the worker's stack */
 void h2_conn_fail(struct h2_conn *c, int err, uint32_t code, const char *fault);
 
 /* h2_frames.c: the frames as they come, beside nghttp2. next: from the bytes that it is about to
@@ -147,6 +151,7 @@ void h2_out_free(struct h2_out *list);
 
 /* h2_stream.c */
 struct h2_stream *h2_stream_new(struct h2_conn *c);
+void h2_stream_list(struct h2_stream *st);
 void h2_stream_free(struct h2_stream *st);
 void h2_stream_over(struct h2_stream *st,
                     int err); /* nothing more comes; wakes and cancels its strand */
@@ -156,13 +161,18 @@ void h2_in_free(struct h2_in *list);
 
 void h2_leave(struct h2_conn *c); /* h2_conn.c: one user less; the last one frees it */
 
-/* h2_head.c: fields from and to the wire. */
+/* h2_parse.c: fields from the wire. */
 bool h2_block_add(struct h2_in **block, const struct h1_limits *limits, weir_str name,
                   weir_str value);
 int h2_parse_request(const struct h2_in *block, const struct h1_limits *limits,
                      struct weir_head *out, struct framing *framing, const char **fault);
+int h2_parse_response(const struct h2_in *block, const struct h1_limits *limits, enum method method,
+                      struct weir_head *out, struct framing *framing, const char **fault);
 int h2_parse_trailers(const struct h2_in *block, const struct h1_limits *limits,
                       struct weir_head *out, int err, const char **fault);
+
+/* h2_print.c: and to it; `copy` goes into the block. NULL without memory. */
+struct h2_out *h2_print_request(const struct http_message *m, weir_str copy, bool https);
 struct h2_out *h2_print_response(const struct http_message *m, weir_str copy);
 struct h2_out *h2_print_trailers(const struct weir_head *trailers);
 

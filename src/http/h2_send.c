@@ -20,8 +20,7 @@ void h2_out_free(struct h2_out *list)
     }
 }
 
-/* ---- the buffer
- * -------------------------------------------------------------------------------- */
+/* ---- the buffer ------------------------------------------------------------------------------ */
 
 static bool out_full(const struct h2_conn *c)
 {
@@ -47,8 +46,7 @@ static bool append(struct h2_conn *c, const void *bytes, size_t len)
     return true;
 }
 
-/* ---- bodies
- * ------------------------------------------------------------------------------------ */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 /* The first piece is used up. One that was lent goes back to its writer. Under the lock. */
 static void piece_done(struct h2_stream *st)
@@ -157,23 +155,40 @@ static ssize_t read_data(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     return h2_data_read(source->ptr, length, flags);
 }
 
-/* ---- posts
- * ------------------------------------------------------------------------------------- */
+/* ---- posts ----------------------------------------------------------------------------------- */
 
 static void fail_stream(struct h2_stream *st, uint32_t code)
 {
     nghttp2_submit_rst_stream(st->conn->session, NGHTTP2_FLAG_NONE, st->id, code);
 }
 
+static int submit_request(struct h2_stream *st, const struct h2_out *o,
+                          const nghttp2_data_provider *body)
+{
+    struct h2_conn *c = st->conn;
+    int32_t id = nghttp2_submit_request(c->session, NULL, o->nv, o->nvlen, body, st);
+
+    if (id < 0) /* ids are used up, or it said GOAWAY */
+        return id;
+    st->id = id;
+    return 0;
+}
+
 /* The fields of a message that is about to leave. */
 static void send_head(struct h2_stream *st, struct h2_out *o, bool alone)
 {
     nghttp2_data_provider body = { .source.ptr = st, .read_callback = read_data };
-    int rc =
-        nghttp2_submit_response(st->conn->session, st->id, o->nv, o->nvlen, alone ? NULL : &body);
+    nghttp2_data_provider *with = alone ? NULL : &body;
+    struct h2_conn *c = st->conn;
 
-    if (rc != 0)
-        fail_stream(st, NGHTTP2_INTERNAL_ERROR);
+    if (c->server) {
+        if (nghttp2_submit_response(c->session, st->id, o->nv, o->nvlen, with) != 0)
+            fail_stream(st, NGHTTP2_INTERNAL_ERROR);
+    } else if (submit_request(st, o, with) != 0) {
+        atomic_store(&c->full, true);
+        st->closed = true;
+        h2_stream_over(st, WEIR_EUPREFUSED);
+    }
 }
 
 /* Interim heads may be many: their text is copied, so that it can go at once. */
@@ -249,11 +264,15 @@ static void drop(struct h2_stream *st)
     st->dropped = true;
     c->running--;
     credit_rest(st);
-    if (st->closed) {
+    if (!c->server)
+        atomic_fetch_sub(&c->open, 1);
+    if (st->closed || st->id == 0) { /* 0: it asked for nothing */
         h2_stream_free(st);
         return;
     }
-    if (!st->http.message_sent)
+    if (!c->server)
+        fail_stream(st, NGHTTP2_CANCEL); /* what is left of the response has no reader */
+    else if (!st->http.message_sent)
         fail_stream(st, NGHTTP2_INTERNAL_ERROR);
     start_lingering(st);
 }
@@ -263,13 +282,15 @@ static void take_post(struct h2_stream *st)
     unsigned what = atomic_exchange_explicit(&st->posts, 0, memory_order_acq_rel);
     struct h2_conn *c = st->conn;
 
+    if (!st->listed)
+        h2_stream_list(st);
     if (what & H2_POST_OUT)
         take_out(st);
     if (what & H2_POST_CONSUMED)
         nghttp2_session_consume(c->session, st->id,
                                 atomic_exchange_explicit(&st->consumed, 0, memory_order_relaxed));
     if (what & H2_POST_RESET && !st->closed)
-        fail_stream(st, NGHTTP2_INTERNAL_ERROR);
+        fail_stream(st, c->server ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL);
     if (what & H2_POST_DROP)
         drop(st);
 }
@@ -294,8 +315,7 @@ void h2_take_posts(struct h2_conn *c)
     }
 }
 
-/* ---- frames
- * ------------------------------------------------------------------------------------ */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 void h2_collect(struct h2_conn *c)
 {

@@ -1,4 +1,4 @@
-/* h2_session.c -- nghttp2 as a server uses it: its options, and what its callbacks make of the
+/* h2_session.c -- nghttp2 as we use it: its options, and what its callbacks make of the
  * frames that come.
  *
  * nghttp2 keeps the rules of RFC 9113 about frames, states and pseudo-fields, and answers what
@@ -26,10 +26,20 @@ void h2_conn_fail(struct h2_conn *c, int err, uint32_t code, const char *fault)
     nghttp2_session_terminate_session(c->session, code);
 }
 
+static int protocol_error(const struct h2_conn *c)
+{
+    return c->server ? WEIR_EH2PROTOCOL : WEIR_EUPH2;
+}
+
+static int abuse_error(const struct h2_conn *c)
+{
+    return c->server ? WEIR_EH2ABUSE : WEIR_EUPH2;
+}
+
 static void spend(struct h2_conn *c, unsigned cost, const char *fault)
 {
     if (!h2_spend(c, cost))
-        h2_conn_fail(c, WEIR_EH2ABUSE, NGHTTP2_ENHANCE_YOUR_CALM, fault);
+        h2_conn_fail(c, abuse_error(c), NGHTTP2_ENHANCE_YOUR_CALM, fault);
 }
 
 static struct h2_stream *stream_of(struct h2_conn *c, int32_t id)
@@ -63,13 +73,14 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct h2_stream *st;
 
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
-        return 0;
+        return 0; /* a response, or trailers: the stream is there */
     if (c->running >= c->config->max_streams)
         return refuse_stream(c, frame->hd.stream_id);
     st = h2_stream_new(c);
     if (st == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     st->id = frame->hd.stream_id;
+    h2_stream_list(st);
     nghttp2_session_set_stream_user_data(session, st->id, st);
     return 0;
 }
@@ -104,7 +115,24 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-/* A header block is complete: a request, or its trailers. */
+/* A request is there: its strand can start. */
+static void request_in(struct h2_conn *c, struct h2_stream *st)
+{
+    c->requests++;
+    *c->born_end = st;
+    c->born_end = &st->next_post;
+}
+
+/* Interim responses are followed by another head. */
+static bool is_interim(const struct h2_in *block)
+{
+    static const char field[] = ":status1";
+
+    return block->used > sizeof(struct h2_field_size) + sizeof field &&
+           memcmp(block->bytes + sizeof(struct h2_field_size), field, sizeof field - 1) == 0;
+}
+
+/* A header block is complete. */
 static void headers_in(struct h2_conn *c, const nghttp2_frame *frame)
 {
     struct h2_stream *st = stream_of(c, frame->hd.stream_id);
@@ -116,20 +144,15 @@ static void headers_in(struct h2_conn *c, const nghttp2_frame *frame)
         return;
     block = st->block;
     st->block = NULL;
-    if (block == NULL && st->head_in) {
-        h2_stream_push(st, NULL, ended); /* trailers without a field */
+    if (block == NULL) { /* trailers without a field */
+        h2_stream_push(st, NULL, ended);
         return;
     }
-    if (block == NULL)
-        return;
     block->kind = st->head_in ? H2_IN_TRAILERS : H2_IN_HEAD;
+    if (!st->head_in && c->server)
+        request_in(c, st);
+    st->head_in = c->server || !is_interim(block);
     h2_stream_push(st, block, ended);
-    if (st->head_in)
-        return;
-    st->head_in = true;
-    c->requests++;
-    *c->born_end = st;
-    c->born_end = &st->next_post;
 }
 
 static void data_in(struct h2_conn *c, const nghttp2_frame *frame)
@@ -141,6 +164,15 @@ static void data_in(struct h2_conn *c, const nghttp2_frame *frame)
         spend(c, COST_EMPTY, "too many empty DATA frames");
     if (st != NULL && ended)
         h2_stream_push(st, NULL, true);
+}
+
+/* How many streams the peer lets us open at once. */
+static void settle_limit(struct h2_conn *c)
+{
+    uint32_t most =
+        nghttp2_session_get_remote_settings(c->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+
+    atomic_store(&c->limit, MIN(most, c->config->max_streams));
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
@@ -158,8 +190,12 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     case NGHTTP2_RST_STREAM:
         spend(c, COST_RESET, "too many RST_STREAM frames");
         break;
+    case NGHTTP2_GOAWAY:
+        atomic_store(&c->full, true);
+        break;
     case NGHTTP2_SETTINGS:
         c->head_since = 0; /* the preface is complete */
+        settle_limit(c);
         spend(c, COST_SETTINGS, "too many SETTINGS frames");
         break;
     case NGHTTP2_PING:
@@ -208,6 +244,14 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     return 0;
 }
 
+/* What the end of a stream is called on its side. */
+static int why_closed(const struct h2_stream *st, uint32_t code)
+{
+    if (st->conn->server)
+        return WEIR_ECLIENTGONE;
+    return code == NGHTTP2_REFUSED_STREAM ? WEIR_EUPREFUSED : WEIR_EUPRESET;
+}
+
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *conn)
 {
     struct h2_conn *c = conn;
@@ -217,12 +261,10 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     if (st == NULL)
         return 0;
     st->closed = true;
-    if (st->dropped)
-        h2_stream_free(st);
-    else if (!st->head_in) /* its strand was never started */
+    if (st->dropped || (c->server && !st->head_in)) /* its strand has ended, or was never started */
         h2_stream_free(st);
     else if (code != NGHTTP2_NO_ERROR || !st->end_sent)
-        h2_stream_over(st, WEIR_ECLIENTGONE);
+        h2_stream_over(st, why_closed(st, code));
     return 0;
 }
 
@@ -245,7 +287,7 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *c
     if (st == NULL)
         return 0;
     st->end_sent = true;
-    if (!st->in_ended)
+    if (c->server && !st->in_ended)
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
     return 0;
 }
@@ -266,14 +308,14 @@ static void give(struct h2_conn *c, const char *from, const char *to)
         return;
     n = nghttp2_session_mem_recv(c->session, (const uint8_t *)from, (size_t)(to - from));
     if (n == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
-        h2_conn_fail(c, WEIR_EH2PROTOCOL, NGHTTP2_PROTOCOL_ERROR, "not an HTTP/2 preface");
+        h2_conn_fail(c, protocol_error(c), NGHTTP2_PROTOCOL_ERROR, "not an HTTP/2 preface");
     else if (n == NGHTTP2_ERR_FLOODED)
-        h2_conn_fail(c, WEIR_EH2ABUSE, NGHTTP2_ENHANCE_YOUR_CALM,
+        h2_conn_fail(c, abuse_error(c), NGHTTP2_ENHANCE_YOUR_CALM,
                      "more frames to be acknowledged than it takes");
     else if (n == NGHTTP2_ERR_NOMEM)
         h2_conn_fail(c, WEIR_ENOMEM, NGHTTP2_INTERNAL_ERROR, NULL);
     else if (n < 0)
-        h2_conn_fail(c, WEIR_EH2PROTOCOL, NGHTTP2_PROTOCOL_ERROR, nghttp2_strerror((int)n));
+        h2_conn_fail(c, protocol_error(c), NGHTTP2_PROTOCOL_ERROR, nghttp2_strerror((int)n));
 }
 
 /* Up to each frame that wants a look, so that what came before it has been handled by then. */
@@ -295,13 +337,12 @@ void h2_session_feed(void *conn)
         given = start;
         fault = h2_frames_fault(c, kind, &code);
         if (fault != NULL)
-            h2_conn_fail(c, WEIR_EH2PROTOCOL, code, fault);
+            h2_conn_fail(c, protocol_error(c), code, fault);
     }
     give(c, given, left.ptr);
 }
 
-/* ---- making
- * ------------------------------------------------------------------------------------ */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static nghttp2_session_callbacks *callbacks;
 static nghttp2_option *options;
@@ -354,7 +395,7 @@ static bool get_common(void)
     return ok;
 }
 
-nghttp2_session *h2_session_server(struct h2_conn *c)
+static int start_server(struct h2_conn *c, nghttp2_session **session)
 {
     const nghttp2_settings_entry settings[] = {
         { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, c->config->max_streams },
@@ -362,14 +403,40 @@ nghttp2_session *h2_session_server(struct h2_conn *c)
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)c->config->limits->max_head },
         { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
     };
-    nghttp2_session *session;
+    int rc = nghttp2_session_server_new2(session, callbacks, c, options);
 
-    if (!get_common() || nghttp2_session_server_new2(&session, callbacks, c, options) != 0)
+    return rc != 0 ? rc
+                   : nghttp2_submit_settings(*session, NGHTTP2_FLAG_NONE, settings,
+                                             ARRAY_LEN(settings));
+}
+
+static int start_client(struct h2_conn *c, nghttp2_session **session)
+{
+    const nghttp2_settings_entry settings[] = {
+        { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW },
+        { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)c->config->limits->max_head },
+        { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+    };
+    int rc = nghttp2_session_client_new2(session, callbacks, c, options);
+
+    return rc != 0 ? rc
+                   : nghttp2_submit_settings(*session, NGHTTP2_FLAG_NONE, settings,
+                                             ARRAY_LEN(settings));
+}
+
+nghttp2_session *h2_session_new(struct h2_conn *c)
+{
+    nghttp2_session *session = NULL;
+    int rc;
+
+    if (!get_common())
         return NULL;
-    if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) != 0 ||
-        nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW) != 0) {
-        nghttp2_session_del(session);
-        return NULL;
-    }
-    return session;
+    rc = c->server ? start_server(c, &session) : start_client(c, &session);
+    if (rc == 0)
+        rc = nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW);
+    if (rc == 0)
+        return session;
+    nghttp2_session_del(session);
+    return NULL;
 }

@@ -33,8 +33,7 @@ static void post(struct h2_stream *st, unsigned what)
     event_set(&c->wake);
 }
 
-/* ---- the connection's side
- * --------------------------------------------------------------------- */
+/* ---- the connection's side ------------------------------------------------------------------- */
 
 void h2_in_free(struct h2_in *list)
 {
@@ -76,7 +75,7 @@ void h2_stream_over(struct h2_stream *st, int err)
     event_set(&st->in_event);
     event_set(&st->out_event);
     if (strand != 0 && !st->dropped)
-        strand_cancel(strand, err);
+        strand_cancel(strand, err); /* a server's: nobody wants the response any more */
 }
 
 void h2_stream_push(struct h2_stream *st, struct h2_in *in, bool ended)
@@ -131,8 +130,7 @@ bool h2_stream_append(struct h2_stream *st, const uint8_t *data, size_t len)
     return ok;
 }
 
-/* ---- reading
- * ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* The next of what came: 1; 0: nothing yet; < 0: nothing more will. */
 static int take_in(struct h2_stream *st, struct h2_in **in, bool *last)
@@ -173,21 +171,24 @@ static int h2_read_head(struct http_stream *http, struct weir_head *out, enum me
     bool last;
     int rc;
 
-    (void)method;
     while ((rc = take_in(st, &in, &last)) == 0)
         TRY(event_wait(&st->in_event, until));
     if (rc < 0)
         return rc;
     st->arena = out->arena;
-    rc = h2_parse_request(in, st->conn->config->limits, out, &http->framing, &fault);
+    rc = st->conn->server
+             ? h2_parse_request(in, st->conn->config->limits, out, &http->framing, &fault)
+             : h2_parse_response(in, st->conn->config->limits, method, out, &http->framing, &fault);
     h2_in_free(in);
     if (rc < 0) {
         http->fault = fault;
         return rc;
     }
     http->body_done = last;
-    if (last)
+    if (last && st->conn->server)
         http->framing = no_body(out);
+    else if (last && http->framing.mode == BODY_CHUNKED)
+        http->framing.mode = BODY_LENGTH; /* of nothing */
     return 1;
 }
 
@@ -216,7 +217,8 @@ static int read_trailers(struct h2_stream *st, struct h2_in *in)
 
     if (trailers != NULL) {
         head_init(trailers, st->arena, 0);
-        rc = h2_parse_trailers(in, st->conn->config->limits, trailers, WEIR_EBADBODY, &http->fault);
+        rc = h2_parse_trailers(in, st->conn->config->limits, trailers,
+                               st->conn->server ? WEIR_EBADBODY : WEIR_EUPBODY, &http->fault);
     }
     h2_in_free(in);
     if (rc < 0)
@@ -264,8 +266,7 @@ static int h2_read_body(struct http_stream *http, weir_str *piece, struct pace *
     return HTTP_PIECE;
 }
 
-/* ---- writing
- * ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* What is written, as one or two pieces for the connection. */
 static int make_out(struct h2_stream *st, const struct http_message *m, weir_str piece, bool end,
@@ -276,7 +277,8 @@ static int make_out(struct h2_stream *st, const struct http_message *m, weir_str
     struct h2_out *o;
 
     if (m != NULL) {
-        o = h2_print_response(m, copy);
+        o = st->conn->server ? h2_print_response(m, copy)
+                             : h2_print_request(m, copy, st->conn->https);
     } else {
         o = malloc(sizeof *o + copy.len);
         if (o != NULL) {
@@ -364,7 +366,7 @@ static int h2_write(struct http_stream *http, const struct http_message *m, weir
                     bool end, struct pace *pace)
 {
     struct h2_stream *st = h2_of(http);
-    bool interim = m != NULL && m->head->status < 200;
+    bool interim = m != NULL && m->head->status != 0 && m->head->status < 200;
     bool bodyless = m != NULL && m->framing.mode == BODY_NONE;
     bool lend = piece.len > COPY_MAX;
     struct h2_out *o;
@@ -418,8 +420,7 @@ static const struct http_ops h2_ops = {
     .gone = h2_gone,
 };
 
-/* ---- its life
- * ---------------------------------------------------------------------------------- */
+/* ---- its life -------------------------------------------------------------------------------- */
 
 struct h2_stream *h2_stream_new(struct h2_conn *c)
 {
@@ -437,8 +438,32 @@ struct h2_stream *h2_stream_new(struct h2_conn *c)
     st->sending_end = &st->sending;
     event_init(&st->in_event);
     event_init(&st->out_event);
-    link_before(&c->streams, &st->link);
+    link_init(&st->link);
     link_init(&st->wait);
+    return st;
+}
+
+/* The connection gets to know it. */
+void h2_stream_list(struct h2_stream *st)
+{
+    st->listed = true;
+    link_before(&st->conn->streams, &st->link);
+    if (!st->conn->server)
+        st->conn->running++;
+}
+
+struct h2_stream *h2_open(struct h2_conn *c)
+{
+    struct h2_stream *st;
+
+    if (atomic_load(&c->full))
+        return NULL;
+    if (atomic_fetch_add(&c->open, 1) >= atomic_load(&c->limit) ||
+        (st = h2_stream_new(c)) == NULL) {
+        atomic_fetch_sub(&c->open, 1);
+        return NULL;
+    }
+    atomic_fetch_add_explicit(&c->users, 1, memory_order_relaxed);
     return st;
 }
 

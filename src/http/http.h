@@ -18,6 +18,7 @@ struct http_message {
     struct framing framing; /* BODY_NONE, BODY_LENGTH; CHUNKED or CLOSE: of unknown length,
                                           framed as the connection and its peer can */
     weir_str length_as;     /* a Content-Length to state without a body (HEAD, 304) */
+    bool te_trailers;       /* a request: its client takes trailers (RFC 9110 10.1.4) */
     weir_str date;          /* for a response without one; absent: none is added */
 };
 
