@@ -12,7 +12,7 @@ struct proxy {
     bool listen_tls[WEIR_LISTENERS];
     unsigned listen_count;
     const char *cert, *key;
-    bool shared_key;
+    bool shared_key, h2c;
     char **upstreams; /* as many as there can be operands */
     unsigned upstream_count;
     struct weir_lb_health health;
@@ -165,6 +165,13 @@ static const char *set_health_fall(void *state, const char *value)
     return read_count(state, value, &((struct proxy *)state)->health.fall);
 }
 
+static const char *set_h2c(void *state, const char *value)
+{
+    (void)value;
+    ((struct proxy *)state)->h2c = true;
+    return NULL;
+}
+
 static const struct weir_option options[] = {
     {
         .name = "listen",
@@ -172,6 +179,12 @@ static const struct weir_option options[] = {
         .help = "1.2.3.4:80, [::1]:80, :80 (all), host:80, unix:/path; may be repeated "
                 "[127.0.0.1:8080]",
         .set = add_listen,
+    },
+    {
+        .name = "h2c",
+        .help = "clients of plain listeners may also speak HTTP/2 (by prior knowledge); with TLS "
+                "they always may",
+        .set = set_h2c,
     },
     {
         .name = "listen-tls",
@@ -287,8 +300,10 @@ static struct weir_lb_health checked(const struct proxy *p)
 
 static void set_listeners(const struct proxy *p, struct weir_service *service)
 {
+    service->listen[0].alpn = p->h2c ? WEIR_H1 | WEIR_H2 : 0;
     for (unsigned i = 0; i < p->listen_count; i++) {
-        service->listen[i] = (struct weir_listen){ .addr = p->listen[i] };
+        service->listen[i].alpn = service->listen[0].alpn;
+        service->listen[i].addr = p->listen[i];
         if (p->listen_tls[i]) {
             service->listen[i].cert = p->cert != NULL ? p->cert : "";
             service->listen[i].key = p->key;

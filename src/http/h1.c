@@ -29,8 +29,9 @@ int h1_fail(struct h1_conn *c, int err, const char *fault)
     return err;
 }
 
-/* A client that sent RST is gone at once. One that sent FIN may have pipelined before it or may just be done
- * with sending its body: it is gone only when nothing of it is left to be served (RUNTIME.md S4). */
+/* A client that sent RST is gone at once. One that sent FIN may have pipelined before it or may
+ * just be done with sending its body: it is gone only when nothing of it is left to be served
+ * (RUNTIME.md S4). */
 static int h1_gone(struct http_stream *st)
 {
     struct h1_conn *c = h1_of(st);

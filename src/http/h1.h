@@ -1,8 +1,8 @@
 /* h1.h -- an HTTP/1 connection, either side (RFC 9112).
  *
- * The struct is embedded in what the layers above keep for a connection. While it is idle it holds neither a coroutine nor
- * a buffer. All framing state is here, and bytes are consumed and state is moved on without a pause between, so a
- * cancelled read loses nothing. */
+ * The struct is embedded in what the layers above keep for a connection. While it is idle it holds
+ * neither a coroutine nor a buffer. All framing state is here, and bytes are consumed and state is
+ * moved on without a pause between, so a cancelled read loses nothing. */
 #ifndef HTTP_H1_H
 #define HTTP_H1_H
 
@@ -48,26 +48,29 @@ bool h1_buffered(const struct h1_conn *c);
 /* The TLS that was put into c->net is told to who reads requests. */
 void h1_secured(struct h1_conn *c);
 
-/* The bytes that have come, and are used up with this call; they are good until the next one on this connection. */
+/* The bytes that have come, and are used up with this call; they are good until the next one on
+ * this connection. */
 weir_str h1_take_buffered(struct h1_conn *c);
 
 /* Gives the input buffer back if nothing in it is left unread. */
 void h1_release(struct h1_conn *c);
 
-/* Looks whether anything has come (bytes, a close, an error) without waiting for it; bytes are kept for the next
- * read. For a connection that could not be armed: the readiness may have been that of bytes read meanwhile. */
+/* Looks whether anything has come (bytes, a close, an error) without waiting for it; bytes are kept
+ * for the next read. For a connection that could not be armed: the readiness may have been that of
+ * bytes read meanwhile. */
 bool h1_poll(struct h1_conn *c);
 
-/* Both messages complete, persistent, and (client) not a byte too many: may it serve another exchange? */
+/* Both messages complete, persistent, and (client) not a byte too many: may it serve another
+ * exchange? */
 bool h1_reusable(const struct h1_conn *c);
 
-/* Server, after the response: reads and drops what is left of the request body, at most H1_DRAIN_MAX bytes. true: done, the
- * connection can go on. Blocks until `until`. */
+/* Server, after the response: reads and drops what is left of the request body, at most
+ * H1_DRAIN_MAX bytes. true: done, the connection can go on. Blocks until `until`. */
 #define H1_DRAIN_MAX (64u * 1024)
 bool h1_drain(struct h1_conn *c, struct deadline until);
 
-/* Closes the stream and gives back the buffer. A server that still might be sent to lingers, so that its last answer arrives; after
- * http_reset it is an RST. Never blocks. */
+/* Closes the stream and gives back the buffer. A server that still might be sent to lingers, so
+ * that its last answer arrives; after http_reset it is an RST. Never blocks. */
 void h1_close(struct h1_conn *c);
 
 #endif

@@ -1,8 +1,9 @@
 /* h1_read.c -- heads and bodies from an HTTP/1 connection (RFC 9112).
  *
- * Heads take two passes: h1_scan finds the end while bytes arrive, then the complete head is copied to the
- * request's arena and parsed there, so that the buffer goes back before anything waits. Bodies are handed out as slices of the
- * buffer. A connection that waits with nothing unread holds no buffer. */
+ * Heads take two passes: h1_scan finds the end while bytes arrive, then the complete head is copied
+ * to the request's arena and parsed there, so that the buffer goes back before anything waits.
+ * Bodies are handed out as slices of the buffer. A connection that waits with nothing unread holds
+ * no buffer. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,12 +144,11 @@ static char *keep(struct arena *arena, const char *from, size_t len)
     return memcpy(text, from, len);
 }
 
-/* Whoever knows that we speak HTTP/2 begins with it (RFC 9113 3.4), in the form of a head: so nobody ever waits for more
- * bytes to find out. */
+/* Whoever knows that we speak HTTP/2 begins with it (RFC 9113 3.4), in the form of a head: so
+ * nobody ever waits for more bytes to find out. */
 static bool is_preface(const struct h1_conn *c, size_t len)
 {
-    return len == sizeof H2_PREFACE_HEAD - 1 &&
-           memcmp(c->buf + c->pos, H2_PREFACE_HEAD, len) == 0;
+    return len == sizeof H2_PREFACE_HEAD - 1 && memcmp(c->buf + c->pos, H2_PREFACE_HEAD, len) == 0;
 }
 
 /* Does a first line end with a version of HTTP, whatever it is? */
@@ -235,8 +235,8 @@ static int take_trailers(struct h1_conn *c)
     return HTTP_END;
 }
 
-/* Takes all chunk data that is there, moved together in place: what arrived in many small chunks leaves as one
- * piece, and the end of the body is seen with the last of it. */
+/* Takes all chunk data that is there, moved together in place: what arrived in many small chunks
+ * leaves as one piece, and the end of the body is seen with the last of it. */
 static int take_chunks(struct h1_conn *c, weir_str *piece)
 {
     weir_str in = { c->buf + c->pos, c->end - c->pos }, data;

@@ -1,8 +1,9 @@
 /* http.h -- one exchange of a request and a response on one side, whatever the version.
  *
- * A `struct http_stream` is the server's or the client's view of one request: an HTTP/1 connection while
- * it serves that request, or one stream of an HTTP/2 connection. Nothing above src/http knows which. One
- * coroutine may read while another of the same strand writes; each direction has one user at a time. */
+ * A `struct http_stream` is the server's or the client's view of one request: an HTTP/1 connection
+ * while it serves that request, or one stream of an HTTP/2 connection. Nothing above src/http knows
+ * which. One coroutine may read while another of the same strand writes; each direction has one
+ * user at a time. */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
@@ -25,29 +26,31 @@ struct http_message {
 enum { HTTP_END = 0, HTTP_PIECE = 1, HTTP_LATER = 2 };
 
 struct http_ops {
-    /* Reads a head; `out` is initialised with the arena that keeps it. Blocks until the deadline, which
-     * starts to count for a server with the first byte. 1: got it; 0: the peer closed before a first
-     * byte (server side); < 0: an error, with st->fault saying more where there is more to say. `method`
-     * is that of the request (client side). Afterwards st->framing tells the body's length. */
+    /* Reads a head; `out` is initialised with the arena that keeps it. Blocks until the deadline,
+     * which starts to count for a server with the first byte. 1: got it; 0: the peer closed before
+     * a first byte (server side); < 0: an error, with st->fault saying more where there is more to
+     * say. `method` is that of the request (client side). Afterwards st->framing tells the body's
+     * length. */
     int (*read_head)(struct http_stream *st, struct weir_head *out, enum method method,
                      struct deadline until);
 
-    /* The next piece of the body, a slice that lives until the next read on this stream. HTTP_PIECE (then
-     * st->body_done tells whether it was the last), HTTP_END (st->trailers may be set now), < 0. With
-     * `pace` NULL it never blocks: HTTP_LATER if nothing is there yet. */
+    /* The next piece of the body, a slice that lives until the next read on this stream. HTTP_PIECE
+     * (then st->body_done tells whether it was the last), HTTP_END (st->trailers may be set now), <
+     * 0. With `pace` NULL it never blocks: HTTP_LATER if nothing is there yet. */
     int (*read_body)(struct http_stream *st, weir_str *piece, struct pace *pace);
 
-    /* Writes a head (NULL: none, later pieces of the same message), a piece of its body (may be empty), and
-     * with `end` whatever ends it (st->send_trailers too, if set). Heads with status 1xx are interim: others follow. All
-     * of it has left when the call returns 0. Blocks. */
+    /* Writes a head (NULL: none, later pieces of the same message), a piece of its body (may be
+     * empty), and with `end` whatever ends it (st->send_trailers too, if set). Heads with status
+     * 1xx are interim: others follow. All of it has left when the call returns 0. Blocks. */
     int (*write)(struct http_stream *st, const struct http_message *m, weir_str piece, bool end,
                  struct pace *pace);
 
-    /* Nobody will go on here: what has been sent must not look complete, and is seen to be cut off. Never blocks.
-     * The connection is closed by its owner afterwards (h1) or goes on (h2). */
+    /* Nobody will go on here: what has been sent must not look complete, and is seen to be cut off.
+     * Never blocks. The connection is closed by its owner afterwards (h1) or goes on (h2). */
     void (*reset)(struct http_stream *st);
 
-    /* Has the peer gone away for good, with nothing of it left to be served? 0, or the error. Never blocks. */
+    /* Has the peer gone away for good, with nothing of it left to be served? 0, or the error. Never
+     * blocks. */
     int (*gone)(struct http_stream *st);
 };
 

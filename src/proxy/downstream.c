@@ -52,8 +52,8 @@ static int64_t idle_until(const struct downstream *d)
     return deadline_in(rt_now(), d->idle_timeout, WEIR_EIDLETIME).at;
 }
 
-/* Until when a first byte has to come. The time of a TLS handshake begins when it is accepted: nobody
- * connects to such a port in advance. */
+/* Until when a first byte has to come. The time of a TLS handshake begins when it is accepted:
+ * nobody connects to such a port in advance. */
 static int64_t first_until(const struct downstream *d)
 {
     int64_t until = deadline_in(rt_now(), d->service->header_timeout, WEIR_ETLSTIME).at;
@@ -95,14 +95,13 @@ static int client_left(void *arg)
     return http_gone(s->down);
 }
 
-/* On a port that also speaks HTTP/2, what began no request of HTTP/1: its preface, or neither, and then no answer would be
- * understood. */
+/* On a port that also speaks HTTP/2, what began no request of HTTP/1: its preface, or neither, and
+ * then no answer would be understood. */
 static bool may_be_h2(struct downstream *d)
 {
     if (!d->h1.alien)
         return d->h1.preface;
     record_refused(&d->client, WEIR_EH2PROTOCOL, "neither HTTP/1 nor the preface of HTTP/2");
-    d->h1.cut = true;
     return true;
 }
 

@@ -21,8 +21,8 @@ struct downstream {
 };
 
 /* Takes an accepted descriptor, and gives it to worker `id` as an idle connection whose first byte
- * starts a request, or with `tls` a handshake; `h2c`: HTTP/2 may begin without one. 0, or WEIR_ENOMEM (the descriptor is closed then). From any worker's stack;
- * never blocks. */
+ * starts a request, or with `tls` a handshake; `h2c`: HTTP/2 may begin without one. 0, or
+ * WEIR_ENOMEM (the descriptor is closed then). From any worker's stack; never blocks. */
 int downstream_accept(struct service *svc, const struct tls_server *tls, bool h2c, int fd,
                       const struct addr *client, unsigned id);
 
