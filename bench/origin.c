@@ -26,6 +26,7 @@ static const char usage[] =
     "  --delay SPAN        between a request and its answer\n"
     "  --delay-path PATH   only where the path begins so\n"
     "  --idle-close SPAN   close connections that are idle for so long\n"
+    "  --h2                HTTP/2 only: by ALPN over TLS, else by prior knowledge\n"
     "  --cert, --key FILE  speak TLS with this certificate and its key\n"
     "Counters as JSON on stdout: at SIGUSR1, and at the end (SIGTERM).";
 
@@ -35,6 +36,7 @@ static const struct option long_options[] = {
     { "delay", required_argument, NULL, 'd' },
     { "idle-close", required_argument, NULL, 'i' },
     { "delay-path", required_argument, NULL, 'p' },
+    { "h2", no_argument, NULL, '2' },
     { "cert", required_argument, NULL, 'c' },
     { "key", required_argument, NULL, 'k' },
     { "help", no_argument, NULL, 'h' },
@@ -64,6 +66,9 @@ static void parse_options(int argc, char **argv, struct serve_config *config)
         case 'i':
             good = parse_span(optarg, &config->idle_close);
             break;
+        case '2':
+            config->h2 = true;
+            break;
         case 'c':
             cert = optarg;
             break;
@@ -81,10 +86,12 @@ static void parse_options(int argc, char **argv, struct serve_config *config)
     }
     if (argc - optind != 1)
         die(EXIT_USAGE, "%s", usage);
+    if (config->h2 && (config->delay || config->idle_close || fields))
+        die(EXIT_USAGE, "--h2 goes with --body, --cert and --key only");
     if (!cert != !key)
         die(EXIT_USAGE, "--cert and --key go together");
     if (cert)
-        config->tls = tls_server(cert, key);
+        config->tls = tls_server(cert, key, config->h2);
     page_setup((unsigned)fields);
 }
 

@@ -31,7 +31,8 @@ HEAD = """\
 `bench/report.py` made this page from what `./dev bench all` measured: do not edit it. How it is
 measured, and what can be believed of it: [bench/README.md](../bench/README.md). In short: the proxy
 is alone on a core with one worker, rounds are interleaved, figures are medians, and only ratios
-*of the same round* are compared, with their 95 % interval in brackets. `floor` is a blind TCP relay.
+*of the same round* are compared, with their 95 % interval in brackets. `floor` is a blind TCP
+relay.
 """
 
 
@@ -145,7 +146,8 @@ def part_section(summary, out):
     picture(summary, os.path.join(out, "performance", name))
     text = f"\n### {summary['part'][0].upper()}{summary['part'][1:]}\n\n" + table(summary)
     text += f"\n![{summary['part']}](performance/{name})\n"
-    versions = ", ".join(f"{n} {v}" for n, v in summary["versions"].items() if v and not n.startswith("weir"))
+    versions = ", ".join(f"{n} {v}" for n, v in summary["versions"].items()
+                         if v and not n.startswith("weir"))
     text += f"\n{summary['rounds_done']} rounds of {summary['seconds']:g} s, {summary['when']}, " \
             f"commit {summary['commit']}{'; ' if versions else ''}{versions}.\n"
     if notes(summary):

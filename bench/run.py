@@ -43,8 +43,8 @@ def parse(argv):
         description="Measures weir against its peers.", epilog="cases:\n" + list_cases())
     parser.add_argument("case", nargs="?", default="help", metavar="CASE",
                         choices=[*CASES, *PROGRAMS, "all", "help"], help="a case, all, or help")
-    parser.add_argument("--rounds", type=int, help="interleaved rounds (9 to 11, by case; a verdict "
-                        f"needs {LEAST_ROUNDS})")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds (9 to 11, by case; a "
+                        f"verdict needs {LEAST_ROUNDS})")
     parser.add_argument("--seconds", type=float, help="counted time of a proxy in a round (1 to 5, "
                         "by case)")
     parser.add_argument("--warmup", type=float, default=0.4, help="before it (0.4)")
@@ -118,18 +118,19 @@ def run_calls(bench, names, failed):
     return calls
 
 
-def chosen(case, only):
+def chosen(case, part, only):
     """The case's proxies that were asked for; others as well, if they were asked for by name."""
+    proxies = part.proxies or case.proxies
     if not only:
-        return list(case.proxies)
-    named = [[n for n in case.proxies if n == asked or n.startswith(asked + "-")] or [asked]
+        return list(proxies)
+    named = [[n for n in proxies if n == asked or n.startswith(asked + "-")] or [asked]
              for asked in only]
     return list(dict.fromkeys(n for names in named for n in names))
 
 
 def run_part(case, part, options, files, end):
     """Measures and shows one kind of load. True if every proxy has figures."""
-    names = chosen(case, options.only)
+    names = chosen(case, part, options.only)
     failed, versions = {}, {}
     for name in names:
         try:

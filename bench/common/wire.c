@@ -127,6 +127,16 @@ bool wire_resumed(const struct wire *w)
     return w->ssl && SSL_session_reused(w->ssl);
 }
 
+bool wire_is_h2(const struct wire *w)
+{
+    const unsigned char *name = NULL;
+    unsigned len = 0;
+
+    if (w->ssl)
+        SSL_get0_alpn_selected(w->ssl, &name, &len);
+    return len == 2 && memcmp(name, "h2", 2) == 0;
+}
+
 void wire_describe(const struct wire *w, char *text, size_t size)
 {
     text[0] = '\0';

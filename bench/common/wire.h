@@ -51,6 +51,9 @@ ssize_t wire_write_two(struct wire *w, const struct iovec parts[static 2]);
 /* Whether its handshake took up an earlier session. */
 bool wire_resumed(const struct wire *w);
 
+/* Whether HTTP/2 was agreed on by ALPN. */
+bool wire_is_h2(const struct wire *w);
+
 /* Version, cipher suite and key exchange in words; "" if it is plain. */
 void wire_describe(const struct wire *w, char *text, size_t size);
 

@@ -36,6 +36,7 @@ class Part:
     origin: list = field(default_factory=list)
     extra: dict = field(default_factory=dict)
     bounds: tuple = ()
+    proxies: tuple = ()     # other than the case's
     tls: bool = False       # between client and proxy
     origin_tls: bool = False
     h2: bool = False        # the proxy speaks HTTP/2 to clients
@@ -70,6 +71,18 @@ BIG_BODIES = {
 POST = {"haproxy": "tune.bufsize 32768"}
 
 KIB = ["-c", "64", "--length", "1024"]
+
+
+H2 = ["--tls", "--tls-version", "1.3", "--h2"]
+
+# A connection that ends after so many requests would be opened again.
+MANY_REQUESTS = {"weir": ["--max-requests", "1000000000"]}
+
+
+def h2_part(title, **more):
+    return Part(f"{title}, 1 KiB, 16 connections x 10 streams",
+                [*H2, "-c", "16", "--streams", "10", "--length", "1024"], tls=True, h2=True,
+                extra=MANY_REQUESTS, **more)
 
 
 def body_part(text, size, *bounds):
@@ -147,6 +160,14 @@ CASES = {c.name: c for c in (
          [handshake_part(version, resumed) for version in ("1.3", "1.2")
           for resumed in (False, True)],
          proxies=NO_FLOOR, rounds=9, seconds=0.8, calls=False),
+    Case("h2", "HTTP/2 over TLS, 16 connections with 10 streams each; to an h1 and an h2 origin",
+         [h2_part("h2 to h1", bounds=(Bound("cpu_us", ("haproxy",), 1.0),)),
+          h2_part("h2 to h2", origin=["--h2"], origin_h2=True, proxies=("weir", "haproxy"))],
+         proxies=NO_FLOOR),
+    Case("h2memory", "bytes for each idle HTTP/2 connection over TLS",
+         [memory_part("5,000 idle HTTP/2 connections over TLS", 5000, 42000,
+                      ["--hold", "served", *H2], tls=True, h2=True)],
+         proxies=("weir", "nginx", "haproxy"), kind="memory", rounds=9),
     Case("memory", "bytes for each connection: 5,000 idle, 1,000 waiting, 5,000 idle over TLS",
          [memory_part("5,000 idle connections", 5000, 450, ["--hold", "served"]),
           memory_part("1,000 requests waiting for the origin", 1000, 8192,

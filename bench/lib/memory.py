@@ -50,7 +50,7 @@ def settled_kib(proxy):
 
 
 def warm_up(bench, proxy, address):
-    tls = ["--tls"] if bench.part.tls else []
+    tls = (["--tls"] if bench.part.tls else []) + (["--h2"] if bench.part.h2 else [])
     with bench.tool("load", ["-c", "16", "-n", str(WARM_REQUESTS), *tls, address]) as load:
         check_load(json.loads(load.line(PATIENCE, "warm-up")), proxy)
 

@@ -83,6 +83,7 @@ H2O = """\
 max-connections: {connections}
 pid-file: {dir}/h2o.pid
 http1-request-timeout: 3600
+http2-idle-timeout: 3600
 proxy.timeout.keepalive: 3600000
 listen:
   host: 127.0.0.1
@@ -283,7 +284,8 @@ def start_h2o(proxy, path, setup, port):
 
 
 BURN = "{build}/bench/burn"
-WEIR = Proxy("weir", "{build}/gateway/weir", "build it: ./dev build", start_weir, ["--version"], True)
+WEIR = Proxy("weir", "{build}/gateway/weir", "build it: ./dev build",
+             start_weir, ["--version"], True)
 NGINX_PROXY = Proxy("nginx", "/usr/sbin/nginx", "apt-get install --no-install-recommends nginx",
                     start_nginx, ["-v"])
 UNEVEN = {"binary": BURN, "workers": 2}

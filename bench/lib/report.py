@@ -77,7 +77,8 @@ def print_table(summary):
           f"{summary['seconds']:g} s, medians; ratios of {kind.columns[0].title} with their 95 % "
           "interval")
     print(f"{'':13}" + "".join(f"{c.title:>{c.width}}" for c in kind.columns)
-          + (f"{'calls':>7}" if counted else "") + "".join(f"   {'x ' + r:>22}" for r in references))
+          + (f"{'calls':>7}" if counted else "")
+          + "".join(f"   {'x ' + r:>22}" for r in references))
     for name, medians in summary["medians"].items():
         calls = summary["calls"].get(name)
         print(f"{name:13}" + "".join(number(medians[c.metric], c) for c in kind.columns)
@@ -107,7 +108,8 @@ def print_notes(summary):
         print(f"  in {count} of {summary['rounds_done']} rounds {what}: the machine is not quiet")
 
 
-MODES = {"times": "at most {most:g} x {reference}", "plus": "at most {most:g} more than {reference}",
+MODES = {"times": "at most {most:g} x {reference}",
+         "plus": "at most {most:g} more than {reference}",
          "alone": "at most {most:g}", "least": "at least {most:g}"}
 
 

@@ -5,9 +5,12 @@
 #include "load/load.h"
 
 #include "common/tool.h"
+#include "load/h2.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -60,16 +63,21 @@ static void shut_and_release(struct load *l, struct conn *c)
     release(l, c);
 }
 
-/* Words a failure, once; the connection is of no more use. */
-#define FAIL(l, c, kind, ...) \
-    do { \
-        tally_fail(l, (c)->request.class, kind, __VA_ARGS__); \
-        shut_and_release(l, c); \
-    } while (0)
+void conn_fail(struct load *l, struct conn *c, enum failure kind, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    tally_fail(l, c->request.class, kind, "%s", text);
+    shut_and_release(l, c);
+}
 
 static void fail_io(struct load *l, struct conn *c, const char *doing, int error)
 {
-    FAIL(l, c, FAIL_RESET, "%s: %s", doing, wire_error(error));
+    conn_fail(l, c, FAIL_RESET, "%s: %s", doing, wire_error(error));
 }
 
 static void send_more(struct load *l, struct conn *c)
@@ -105,7 +113,7 @@ static void go_on_opening(struct load *l, struct conn *c)
     if (rc == -EAGAIN)
         return;
     if (rc < 0) {
-        FAIL(l, c, FAIL_CONNECT, "connecting: %s", wire_error(-rc));
+        conn_fail(l, c, FAIL_CONNECT, "connecting: %s", wire_error(-rc));
         return;
     }
     if (l->tally.opened++ == 0)
@@ -133,7 +141,7 @@ void conn_open(struct load *l, struct conn *c)
     c->state = CONN_OPENING;
     c->deadline = l->now + l->options->timeout;
     if (rc < 0)
-        FAIL(l, c, FAIL_CONNECT, "connecting: %s", strerror(-rc));
+        conn_fail(l, c, FAIL_CONNECT, "connecting: %s", strerror(-rc));
     else if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->wire.fd, &event) < 0)
         die(EXIT_FAILURE, "epoll_ctl: %s", strerror(errno));
 }
@@ -143,6 +151,10 @@ void conn_start(struct load *l, struct conn *c, struct request request)
     c->request = request;
     if (l->now > request.start && l->now - request.start > l->tally.late)
         l->tally.late = l->now - request.start;
+    if (l->links) {
+        h2_start(l, c);
+        return;
+    }
     if (c->state == CONN_CLOSED) {
         conn_open(l, c);
         return;
@@ -153,23 +165,22 @@ void conn_start(struct load *l, struct conn *c, struct request request)
     send_request(l, c);
 }
 
-/* A whole response is here. Says what is wrong with it, or counts it. */
-static void finish(struct load *l, struct conn *c)
+void conn_finish(struct load *l, struct conn *c)
 {
     struct class *class = c->request.class;
     const struct response *r = &c->response;
 
     if (c->sent < class->len) {
-        FAIL(l, c, FAIL_FRAMING, "status %u before the request was sent", r->status);
+        conn_fail(l, c, FAIL_FRAMING, "status %u before the request was sent", r->status);
         return;
     }
     if (r->status / 100 != 2) {
-        FAIL(l, c, FAIL_STATUS, "status %u", r->status);
+        conn_fail(l, c, FAIL_STATUS, "status %u", r->status);
         return;
     }
     if (class->length >= 0 && r->body.total != (uint64_t) class->length) {
-        FAIL(l, c, FAIL_LENGTH, "a body of %ju bytes, not %jd", (uintmax_t)r->body.total,
-             (intmax_t) class->length);
+        conn_fail(l, c, FAIL_LENGTH, "a body of %ju bytes, not %jd", (uintmax_t)r->body.total,
+                  (intmax_t) class->length);
         return;
     }
     hist_add(&class->hist, l->now - c->request.start);
@@ -197,20 +208,20 @@ static void on_bytes(struct load *l, struct conn *c, size_t len)
         return;
     }
     if (c->state == CONN_ENDING) {
-        FAIL(l, c, FAIL_FRAMING, "%zu bytes behind the last response", len);
+        conn_fail(l, c, FAIL_FRAMING, "%zu bytes behind the last response", len);
         return;
     }
     n = response_feed(&c->response, buffer, len);
     if (n < 0) {
-        FAIL(l, c, FAIL_FRAMING, "%s", c->response.wrong);
+        conn_fail(l, c, FAIL_FRAMING, "%s", c->response.wrong);
         return;
     }
     if (!response_done(&c->response))
         return;
     if ((size_t)n < len)
-        FAIL(l, c, FAIL_FRAMING, "%zu bytes behind a response", len - (size_t)n);
+        conn_fail(l, c, FAIL_FRAMING, "%zu bytes behind a response", len - (size_t)n);
     else
-        finish(l, c);
+        conn_finish(l, c);
 }
 
 /* The peer has closed, or the connection is broken (`error`). */
@@ -231,8 +242,8 @@ static void on_end(struct load *l, struct conn *c, int error)
         if (error)
             fail_io(l, c, "reading a response", error);
         else
-            FAIL(l, c, FAIL_CLOSED, "closed %s",
-                 c->response.in_body ? "within a body" : "without a response");
+            conn_fail(l, c, FAIL_CLOSED, "closed %s",
+                      c->response.in_body ? "within a body" : "without a response");
     }
 }
 
@@ -275,6 +286,8 @@ void conn_expired(struct load *l, struct conn *c)
         [CONN_ENDING] = "not closed, as announced,",
     };
 
-    FAIL(l, c, FAIL_TIMEOUT, "%s within %ju ms", doing[c->state],
-         (uintmax_t)(l->options->timeout / NS_PER_MS));
+    if (l->links)
+        h2_cancel(l, c);
+    conn_fail(l, c, FAIL_TIMEOUT, "%s within %ju ms", doing[c->state],
+              (uintmax_t)(l->options->timeout / NS_PER_MS));
 }

@@ -38,6 +38,8 @@ struct tally {
 
 enum conn_state { CONN_CLOSED, CONN_OPEN, CONN_OPENING, CONN_BUSY, CONN_ENDING };
 
+struct link;
+
 struct conn {
     struct wire wire;
     uint8_t state;
@@ -47,6 +49,8 @@ struct conn {
     size_t sent;
     uint64_t deadline; /* of what it is doing */
     struct response response;
+    struct link *link; /* HTTP/2: what carries it; then `wire` is not used */
+    int32_t stream;
     struct conn *next;
 };
 
@@ -58,6 +62,7 @@ struct load {
     uint64_t sweep;  /* when to look for deadlines next */
     uint64_t active;
     struct conn *conns;
+    struct link *links;            /* of HTTP/2; NULL = HTTP/1.1 */
     struct conn *free, **free_end; /* used in turn: the longest unused one first */
     struct demand demand;
     struct tally tally;
@@ -74,6 +79,11 @@ void conn_open(struct load *l, struct conn *c);
 /* Deals with what epoll says, or with a deadline that is over. */
 void conn_event(struct load *l, struct conn *c, uint32_t events);
 void conn_expired(struct load *l, struct conn *c);
+
+/* For h2.c: a whole response is here, and it is checked and counted; or the request has failed. */
+void conn_finish(struct load *l, struct conn *c);
+void conn_fail(struct load *l, struct conn *c, enum failure kind, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* Puts a connection on the list of free ones, as the last. Takes the first off it, or NULL. */
 void free_put(struct load *l, struct conn *c);

@@ -32,6 +32,8 @@ static const char usage[] =
     "  --every SPAN      between two bytes of an attacker (500ms)\n"
     "  --tls             over TLS; the server's certificate is not verified\n"
     "  --tls-version V   only 1.2 or 1.3\n"
+    "  --h2              HTTP/2: by ALPN over TLS, else by prior knowledge\n"
+    "  --streams N       requests under way on each of its connections (1)\n"
     "  --resume          connections show the session they were given before\n"
     "  --timeout SPAN    of a request (10s)\n"
     "  --seed N          of all that is random (1)\n"
@@ -58,6 +60,8 @@ enum {
     OPT_TLS,
     OPT_TLS_VERSION,
     OPT_RESUME,
+    OPT_H2,
+    OPT_STREAMS,
 };
 
 static const struct option long_options[] = {
@@ -80,6 +84,8 @@ static const struct option long_options[] = {
     { "every", required_argument, NULL, OPT_EVERY },
     { "tls", no_argument, NULL, OPT_TLS },
     { "tls-version", required_argument, NULL, OPT_TLS_VERSION },
+    { "h2", no_argument, NULL, OPT_H2 },
+    { "streams", required_argument, NULL, OPT_STREAMS },
     { "resume", no_argument, NULL, OPT_RESUME },
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
@@ -206,6 +212,10 @@ static bool parse_option(struct options *o, struct shape *shape, struct class *o
     case OPT_TLS_VERSION:
         o->tls_version = find_word(optarg, version_names, ARRAY_LEN(version_names));
         return o->tls_version != TLS_ANY;
+    case OPT_H2:
+        return o->h2 = true;
+    case OPT_STREAMS:
+        return parse_count(optarg, &o->streams) && o->streams > 0 && o->streams <= 1000;
     case OPT_RESUME:
         return o->resume = true;
     case OPT_TIMEOUT:
@@ -252,6 +262,8 @@ static void check(const struct options *o, const struct class *only)
         die(EXIT_USAGE, "--hold goes with -c, -t and the requests' shape only");
     if (o->attack && (o->hold || o->rate || o->close || o->gate || o->warmup || o->use_tls))
         die(EXIT_USAGE, "--attack goes with -c, -t, --every and --path only");
+    if ((o->h2 && (o->close || o->attack || o->resume)) || (!o->h2 && o->streams > 1))
+        die(EXIT_USAGE, "--h2 goes with --streams, and not with --close, --resume or --attack");
     if ((o->resume || o->tls_version) && !o->use_tls)
         die(EXIT_USAGE, "--resume and --tls-version need --tls");
 }
@@ -262,9 +274,11 @@ void options_parse(struct options *o, int argc, char **argv)
     struct shape shape = { 0 };
     const char *wrong;
 
-    *o = (struct options){
-        .connections = 64, .timeout = 10 * NS_PER_SEC, .seed = 1, .every = 500 * NS_PER_MS
-    };
+    *o = (struct options){ .connections = 64,
+                           .timeout = 10 * NS_PER_SEC,
+                           .seed = 1,
+                           .streams = 1,
+                           .every = 500 * NS_PER_MS };
     shape.headers = open_memstream(&shape.header_text, &shape.header_len);
     if (!shape.headers)
         die(EXIT_FAILURE, "open_memstream: %s", strerror(errno));
@@ -281,6 +295,7 @@ void options_parse(struct options *o, int argc, char **argv)
     check(o, &only);
     if (o->class_count == 0)
         o->classes[o->class_count++] = only;
+    o->connections *= o->streams;
     if (o->busy == 0 || o->busy > o->connections)
         o->busy = o->connections;
     for (unsigned i = 0; i < o->class_count; i++) {
@@ -289,5 +304,5 @@ void options_parse(struct options *o, int argc, char **argv)
     }
     free(shape.header_text);
     if (o->use_tls)
-        o->tls = tls_client(o->tls_version);
+        o->tls = tls_client(o->tls_version, o->h2);
 }

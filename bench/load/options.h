@@ -40,14 +40,15 @@ enum attack {
 
 struct options {
     struct address address;
-    const char *target; /* the address in words */
-    uint64_t connections;
-    uint64_t busy;     /* at most so many requests under way */
-    uint64_t requests; /* in the counted phase; 0 = by time only */
-    uint64_t span;     /* ns of the counted phase; 0 = by requests only */
-    uint64_t warmup;   /* ns, not counted */
-    uint64_t timeout;  /* ns for one request */
-    uint64_t rate;     /* per second; 0 = closed loop */
+    const char *target;   /* the address in words */
+    uint64_t connections; /* or places for a stream, of all connections together */
+    uint64_t streams;     /* of each connection; 1 without h2 */
+    uint64_t busy;        /* at most so many requests under way */
+    uint64_t requests;    /* in the counted phase; 0 = by time only */
+    uint64_t span;        /* ns of the counted phase; 0 = by requests only */
+    uint64_t warmup;      /* ns, not counted */
+    uint64_t timeout;     /* ns for one request */
+    uint64_t rate;        /* per second; 0 = closed loop */
     uint64_t seed;
     bool poisson;
     bool close; /* a connection per request */
@@ -57,6 +58,7 @@ struct options {
     uint64_t every;         /* ns between two bytes of an attacker */
     struct ssl_ctx_st *tls; /* NULL = plain */
     bool use_tls, resume;
+    bool h2; /* HTTP/2: by ALPN over TLS, else by prior knowledge */
     enum tls_version tls_version;
     struct class classes[MAX_CLASSES];
     unsigned class_count;

@@ -2,6 +2,7 @@
 #include "load/load.h"
 
 #include "common/tool.h"
+#include "load/h2.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -33,6 +34,8 @@ void load_init(struct load *l, struct options *options)
         l->conns[i].deadline = UINT64_MAX;
         free_put(l, &l->conns[i]);
     }
+    if (options->h2)
+        h2_init(l);
 }
 
 void load_close(struct load *l)
@@ -42,6 +45,8 @@ void load_close(struct load *l)
         wire_close(&l->conns[i].wire);
         wire_forget(&l->conns[i].wire);
     }
+    if (l->links)
+        h2_close(l);
     free(l->conns);
     close(l->epoll);
 }
@@ -51,6 +56,8 @@ static void sweep(struct load *l)
     for (uint64_t i = 0; i < l->options->connections; i++)
         if (l->conns[i].deadline <= l->now)
             conn_expired(l, &l->conns[i]);
+    if (l->links)
+        h2_sweep(l);
     l->sweep = l->now + sweep_every;
 }
 
@@ -61,13 +68,19 @@ void load_turn(struct load *l, uint64_t until)
     uint64_t left = wake > l->now ? wake - l->now : 0;
     struct timespec wait = { .tv_sec = (time_t)(left / NS_PER_SEC),
                              .tv_nsec = (long)(left % NS_PER_SEC) };
-    int n = epoll_pwait2(l->epoll, batch, BATCH, &wait, NULL);
+    int n;
+
+    if (l->links)
+        h2_flush(l);
+    n = epoll_pwait2(l->epoll, batch, BATCH, &wait, NULL);
 
     if (n < 0 && errno != EINTR)
         die(EXIT_FAILURE, "epoll_wait: %s", strerror(errno));
     l->now = clock_ns();
     for (int i = 0; i < n; i++) {
-        if (batch[i].data.ptr)
+        if (batch[i].data.ptr && l->links)
+            h2_event(l, batch[i].data.ptr, batch[i].events);
+        else if (batch[i].data.ptr)
             conn_event(l, batch[i].data.ptr, batch[i].events);
         else if (read(STDIN_FILENO, &(char){ 0 }, 1) <= 0)
             l->stdin_over = true;
@@ -78,8 +91,13 @@ void load_turn(struct load *l, uint64_t until)
 
 void load_connect(struct load *l)
 {
-    for (uint64_t i = 0; i < l->options->connections; i++) {
-        conn_open(l, free_take(l));
+    uint64_t count = l->options->connections / l->options->streams;
+
+    for (uint64_t i = 0; i < count; i++) {
+        if (l->links)
+            h2_open(l, h2_link(l, i));
+        else
+            conn_open(l, free_take(l));
         while (l->active >= MAX_OPENING)
             load_turn(l, UINT64_MAX);
         if (l->tally.failures >= MAX_FAILURES)

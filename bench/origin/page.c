@@ -17,6 +17,24 @@ static unsigned more_fields;
 static struct page pages[PAGES];
 static unsigned page_count, last;
 
+static uint64_t default_body;
+
+void page_default(uint64_t body)
+{
+    default_body = body;
+}
+
+uint64_t page_wanted(const char *path, size_t len)
+{
+    uint64_t size = 0;
+
+    if (len < 4 || memcmp(path, "/b/", 3) != 0)
+        return default_body;
+    for (size_t i = 3; i < len && path[i] >= '0' && path[i] <= '9' && size < 1ull << 40; i++)
+        size = size * 10 + (uint64_t)(path[i] - '0');
+    return size;
+}
+
 void page_setup(unsigned fields)
 {
     more_fields = fields;

@@ -21,6 +21,10 @@ extern char page_filler[PAGE_FILLER];
 /* `fields` more response fields on each page. To be called once, first. */
 void page_setup(unsigned fields);
 
+/* The size that a path "/b/N" asks for, or the default, which page_default() sets. */
+uint64_t page_wanted(const char *path, size_t len);
+void page_default(uint64_t body);
+
 /* The page with a body of that many bytes. */
 const struct page *page_get(uint64_t body);
 

@@ -8,6 +8,7 @@
 #include "common/sock.h"
 #include "common/tool.h"
 #include "common/wire.h"
+#include "origin/h2.h"
 #include "origin/page.h"
 #include "origin/queue.h"
 
@@ -25,6 +26,7 @@ enum state { SET_UP, READ_HEAD, READ_BODY, WAIT, ANSWER };
 struct conn {
     struct link link; /* in `delayed` while in WAIT, in `idle` while a head is expected */
     struct wire wire;
+    struct h2 *h2; /* NULL = HTTP/1.1 */
     uint8_t state;
     bool hup;       /* a FIN was announced: read until it shows */
     bool eof;       /* it was read: answer what was asked, then close */
@@ -54,6 +56,7 @@ static void conn_close(struct conn *c)
     if (c->dead)
         return;
     queue_remove(&c->link);
+    h2_free(&c->h2);
     wire_close(&c->wire);
     free(c->kept);
     c->dead = true;
@@ -128,18 +131,6 @@ static bool refuse(struct conn *c, const char *why)
     return begin_answer(c);
 }
 
-/* The size that a path "/b/N" asks for, or the default. */
-static uint64_t wanted_size(const char *path, const char *end)
-{
-    uint64_t size = 0;
-
-    if (end - path < 4 || memcmp(path, "/b/", 3) != 0)
-        return config.body;
-    for (path += 3; path < end && *path >= '0' && *path <= '9' && size < 1ull << 40; path++)
-        size = size * 10 + (uint64_t)(*path - '0');
-    return size;
-}
-
 static bool is_delayed(const char *path, const char *end)
 {
     const char *prefix = config.delayed ? config.delayed : "";
@@ -167,7 +158,7 @@ static bool read_head(struct conn *c, const char *head, const char *end)
     c->last = framing.close || (old && !framing.keep_alive);
     c->head_only = path - head == 4 && memcmp(head, "HEAD", 4) == 0;
     c->wait = is_delayed(path + 1, space);
-    c->page = page_get(wanted_size(path + 1, space));
+    c->page = page_get(page_wanted(path + 1, (size_t)(space - path) - 1));
     c->state = READ_BODY;
     queue_remove(&c->link);
     body_begin(&c->body, &framing);
@@ -281,6 +272,8 @@ static bool set_up(struct conn *c)
     }
     serve_counters.resumed += wire_resumed(&c->wire);
     c->state = READ_HEAD;
+    if (config.h2)
+        c->h2 = h2_new();
     return true;
 }
 
@@ -297,7 +290,9 @@ static void on_event(struct conn *c, uint32_t events)
         events = EPOLLIN; /* a handshake reads ahead: no event may come for what it has taken */
     } else if ((events & EPOLLOUT) && c->state == ANSWER)
         alive = go_on(c, send_answer(c));
-    if (alive && c->state != SET_UP && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+    if (alive && c->h2)
+        alive = h2_serve(c->h2, &c->wire);
+    else if (alive && c->state != SET_UP && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         alive = read_all(c);
     if (!alive)
         conn_close(c);
@@ -319,10 +314,13 @@ static void on_accept(int listener)
         c = must_calloc(1, sizeof(*c));
         wire_accept(&c->wire, fd, config.tls);
         c->state = config.tls ? SET_UP : READ_HEAD;
+        if (config.h2 && !config.tls)
+            c->h2 = h2_new();
         event.data.ptr = c;
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
             die(EXIT_FAILURE, "epoll_ctl: %s", strerror(errno));
-        queue_put(&idle, &c->link, now);
+        if (!config.h2)
+            queue_put(&idle, &c->link, now);
         serve_counters.accepted++;
         serve_counters.open++;
     }
@@ -372,6 +370,7 @@ void serve(const struct serve_config *given, int listener, int quit, bool (*on_q
     bool running = true;
 
     config = *given;
+    page_default(config.body);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     queue_init(&delayed, config.delay);
     queue_init(&idle, config.idle_close);

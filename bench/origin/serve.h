@@ -12,6 +12,7 @@ struct serve_config {
     uint64_t delay;         /* ns from the end of a request to its answer */
     const char *delayed;    /* only paths that begin so are; NULL = all */
     uint64_t idle_close;    /* ns after which an idle connection is closed; 0 = never */
+    bool h2;                /* HTTP/2: by ALPN over TLS, else by prior knowledge */
     struct ssl_ctx_st *tls; /* NULL = plain */
 };
 
