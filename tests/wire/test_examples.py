@@ -2,6 +2,8 @@
 stands between real clients and origins at the addresses that it names. What its head comment
 promises is asserted here, and that it is no longer than its counterpart of the reference."""
 
+import subprocess
+
 import pytest
 
 from weirtest import LINKAGES, OK, Authority, examples, lines_of_code, poll, request, serve
@@ -180,12 +182,15 @@ def test_load_balancer(network, origin, example, linkage, tmp_path):
     ups = [origin(serve(OK), address=("127.0.0.1", port),
                   tls=authority.server(f"origin{port}", "origin.example")) for port in (9001, 9002)]
     p = example("load_balancer", linkage, 2, cwd=tmp_path, env={"SSL_CERT_FILE": authority.ca})
-    plain, tls = p.client(0), p.client(1, tls=authority.client(["h2", "http/1.1"]))
+    plain, tls = p.client(0), p.client(1, tls=authority.client(["http/1.1"]))
     assert tls.sock.selected_alpn_protocol() == "http/1.1"
     for _ in range(6):
         assert plain.ask(request()).body == tls.ask(request()).body == b"ok"
+    h2 = subprocess.run(["/usr/bin/curl", "-s", "-w", " HTTP/%{http_version}", "--cacert",
+                         authority.ca, "https://localhost:6189/"], capture_output=True, text=True)
+    assert h2.stdout == "ok HTTP/2", h2
     seen = [r for up in ups for r in up.requests]
-    assert len(seen) == 12 and all(up.requests for up in ups)
+    assert len(seen) == 13 and all(up.requests for up in ups)
     assert {r.get("Host") for r in seen} == {"origin.example"}
     p.wait_text('the backend is unhealthy.*"127.0.0.1:343"')
     for up in ups:
