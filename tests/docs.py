@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """docs.py [--write] -- in every Markdown file of the repository relative links, their anchors, and
 paths in backticks exist; docs/errors.md is what the table of include/weir/error.h says (--write
-makes it so)."""
+makes it so); docs/log.md has every name that a log record may have."""
 import os
 import re
 import sys
@@ -91,6 +91,21 @@ def compare_errors(write):
     return None
 
 
+LOGGED = re.compile(r'\blog_(?:str|int|bool|usec)\(&?\w+, "(\w+)"')
+
+
+def missing_names():
+    """Names that the sources log and docs/log.md does not tell."""
+    with open('docs/log.md', encoding='utf-8') as file:
+        told = set(re.findall(r'`(\w+)`', file.read()))
+    for folder, _, names in os.walk('src'):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            with open(path, encoding='utf-8') as file:
+                for word in set(LOGGED.findall(file.read())) - told:
+                    yield f'docs/log.md: no `{word}`, which {path} logs'
+
+
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 stale = compare_errors('--write' in sys.argv[1:])
 pages = [os.path.relpath(os.path.join(folder, name)) for folder, _, names in os.walk('.')
@@ -98,6 +113,7 @@ pages = [os.path.relpath(os.path.join(folder, name)) for folder, _, names in os.
          and not folder.startswith(('./build', './.'))]
 found = [f'{page}:{line}: {why}' for page in pages for line, why in faults(page)]
 found += [stale] if stale else []
+found += missing_names()
 for fault in found:
     print(fault)
 sys.exit(1 if found or not pages else 0)
