@@ -150,6 +150,17 @@ def test_backoff_ends_with_the_request(network, example):
     assert p.ask(request()).status == 504 and p.log()[0]["why"] == "request_timeout"
 
 
+def test_backoff_ends_with_its_client(network, example):
+    """Who has left is not tried for any more."""
+    p = example("backoff_retry", "shared")
+    client = p.client()
+    client.send(request())
+    poll(lambda: failed_connects() >= 2, "two failed connections")
+    client.close()
+    record = p.log()[0]
+    assert record["why"] == "client_gone" and record["tries"] == failed_connects() < 10
+
+
 @both
 def test_connection_log(network, origin, example, linkage):
     ends = [at(origin, 9001), at(origin, 9002)]
