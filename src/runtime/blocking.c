@@ -1,4 +1,5 @@
-/* blocking.c -- helper threads for code that must block: started when they are needed, ended after some idle time. */
+/* blocking.c -- helper threads for code that must block: started when they are needed, ended after
+ * some idle time. */
 #include "runtime/blocking.h"
 
 #include <pthread.h>
@@ -125,8 +126,9 @@ static bool enlist(struct job *j)
     return true;
 }
 
-/* Parks until the job is done. Whoever is second, we with WAITING or the helper with `done`, sees what the other stored;
- * other wake-ups (cancelling cannot end this: `fn` may write to our stack) are passed over. */
+/* Parks until the job is done. Whoever is second, we with WAITING or the helper with `done`, sees
+ * what the other stored; other wake-ups (cancelling cannot end this: `fn` may write to our stack)
+ * are passed over. */
 static void await(struct job *j)
 {
     struct co *c = j->co;

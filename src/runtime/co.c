@@ -1,7 +1,8 @@
 /* co.c -- coroutines: made, run, parked, woken.
  *
- * A coroutine's header is type-stable, its stack is pooled. All waiting is by the wait word (RUNTIME.md R3): a number that never
- * repeats, so that a waker who comes late finds another number and does nothing. */
+ * A coroutine's header is type-stable, its stack is pooled. All waiting is by the wait word
+ * (RUNTIME.md R3): a number that never repeats, so that a waker who comes late finds another number
+ * and does nothing. */
 #include "runtime/worker.h"
 
 #include "base/clock.h"
@@ -69,7 +70,8 @@ void co_run(struct worker *w, struct co *c)
 {
     uint64_t word = atomic_load_explicit(&c->wait, memory_order_relaxed);
 
-    /* Back to RUN with the same number. Wakers of that number have lost by now; nobody else writes. */
+    /* Back to RUN with the same number. Wakers of that number have lost by now; nobody else
+     * writes. */
     ensure(WAIT_STATE(word) != WAIT_WAITING);
     w->current = c;
     fiber_switch(&w->fiber, &c->fiber, false);

@@ -1,7 +1,8 @@
 /* co.h -- coroutines and strands: code that waits by calling a function.
  *
- * A strand is the unit of scheduling: one request, or one connection's set-up. Its coroutines take turns, so what belongs to a strand needs no lock. It may
- * resume on another worker after every call that blocks. A coroutine ends only by returning; it is never destroyed. */
+ * A strand is the unit of scheduling: one request, or one connection's set-up. Its coroutines take
+ * turns, so what belongs to a strand needs no lock. It may resume on another worker after every
+ * call that blocks. A coroutine ends only by returning; it is never destroyed. */
 #ifndef RUNTIME_CO_H
 #define RUNTIME_CO_H
 
@@ -13,12 +14,13 @@ struct strand;
 /* A strand by name: it may have ended meanwhile. 0 names none. */
 typedef uint64_t strand_ref;
 
-/* Starts a strand whose first coroutine runs fn(arg), queued on this worker (from other threads: on worker 0). 0, WEIR_ESTACKS at the
- * bound, WEIR_ENOMEM. Never blocks. */
+/* Starts a strand whose first coroutine runs fn(arg), queued on this worker (from other threads: on
+ * worker 0). 0, WEIR_ESTACKS at the bound, WEIR_ENOMEM. Never blocks. */
 must_use int strand_start(void (*fn)(void *), void *arg);
 
-/* The top page of the calling coroutine's stack mapping, REQUEST_PAGE bytes, which it may use as it likes while it runs (a request keeps its
- * session and the first piece of its arena here). Only the first coroutine of a strand has one. */
+/* The top page of the calling coroutine's stack mapping, REQUEST_PAGE bytes, which it may use as it
+ * likes while it runs (a request keeps its session and the first piece of its arena here). Only the
+ * first coroutine of a strand has one. */
 enum { REQUEST_PAGE = 4096 - 256 };
 void *co_page(void);
 
@@ -28,18 +30,21 @@ bool co_inside(void);
 /* The strand this runs on. */
 strand_ref strand_self(void);
 
-/* Cancels all that runs on the strand, if it still lives: its blocking calls return WEIR_ECANCELED and its root scope reports `cause`. From any
- * thread; never blocks; only the first cause counts. */
+/* Cancels all that runs on the strand, if it still lives: its blocking calls return WEIR_ECANCELED
+ * and its root scope reports `cause`. From any thread; never blocks; only the first cause
+ * counts. */
 void strand_cancel(strand_ref ref, int cause);
 
 /* The same for every strand that lives; returns their number. */
 unsigned strand_cancel_all(int cause);
 
-/* What this coroutine was cancelled for: the first cause of its scopes, innermost first; WEIR_ECANCELED if there is none. */
+/* What this coroutine was cancelled for: the first cause of its scopes, innermost first;
+ * WEIR_ECANCELED if there is none. */
 int strand_cause(void);
 
-/* What the strand does when a slot it watches (slot_watch) hangs up: fn(arg) runs on the worker's stack while none of the strand's coroutines runs, must
- * not block, and returns 0 or a cause to cancel the strand with. */
+/* What the strand does when a slot it watches (slot_watch) hangs up: fn(arg) runs on the worker's
+ * stack while none of the strand's coroutines runs, must not block, and returns 0 or a cause to
+ * cancel the strand with. */
 void strand_on_notice(int (*fn)(void *), void *arg);
 
 /* Blocks until the deadline, and returns deadline.err then; or WEIR_ECANCELED. */
@@ -51,21 +56,23 @@ void co_yield (void);
 /* Cancelled and not masked? 0 or WEIR_ECANCELED. */
 int co_check(void);
 
-/* Between mask and unmask blocking calls ignore cancelling (cleanups, error answers, logging). Nests. */
+/* Between mask and unmask blocking calls ignore cancelling (cleanups, error answers, logging).
+ * Nests. */
 void co_mask(void);
 void co_unmask(void);
 
 /* What this coroutine is doing, for the report of a stack overflow: two static strings. */
 void co_label(const char *who, const char *what);
 
-/* Scopes: coroutines started into a scope are over before the scope ends. All belong to the strand that opened it.
+/* Scopes: coroutines started into a scope are over before the scope ends. All belong to the strand
+ * that opened it.
  *
  *     struct scope sc;
  *     struct task  send;
  *     scope_open(&sc);
  *     TRY(task_start(&sc, &send, send_body, s));
- *     rc = ...;                          // a failing task cancels this coroutine too: calls return WEIR_ECANCELED
- *     return scope_close(&sc, rc);       // cancels what still runs, joins it, returns the first cause
+ *     rc = ...;                     // a failing task cancels this coroutine too: WEIR_ECANCELED
+ *     return scope_close(&sc, rc);  // cancels what still runs, joins it, returns the first cause
  *
  * The memory of scope and tasks is the caller's and outlives scope_close. */
 struct scope {
@@ -91,8 +98,9 @@ struct task {
 
 void scope_open(struct scope *sc);
 
-/* Starts fn(arg) as a coroutine of this strand; it begins when the caller next blocks. A negative result cancels the scope with it as cause. 0, WEIR_ESTACKS,
- * WEIR_ENOMEM, or WEIR_ECANCELED if the scope is cancelled already. */
+/* Starts fn(arg) as a coroutine of this strand; it begins when the caller next blocks. A negative
+ * result cancels the scope with it as cause. 0, WEIR_ESTACKS, WEIR_ENOMEM, or WEIR_ECANCELED if the
+ * scope is cancelled already. */
 must_use int task_start(struct scope *sc, struct task *t, int (*fn)(void *), void *arg);
 
 /* Blocks until the task is over (not cancellable), or, task_wait, until the deadline. */
@@ -105,7 +113,8 @@ void task_cancel(struct task *t);
 /* Cancels all tasks and the owner's blocking calls within this scope. */
 void scope_cancel(struct scope *sc, int cause);
 
-/* Cancels what still runs, joins it, closes the scope. Returns the scope's first cause, else `rc`. */
+/* Cancels what still runs, joins it, closes the scope. Returns the scope's first cause, else
+ * `rc`. */
 int scope_close(struct scope *sc, int rc);
 
 #endif

@@ -1,7 +1,8 @@
 /* deadline.h -- until when a call may block, and which error it reports when that is over.
  *
- * Passed by value into every blocking call. The error tells what was waited for (error.h: WEIR_EHEADTIME, WEIR_EUPTIME, ...),
- * so a timeout needs no further words on its way up. Deadlines nest: the earliest wins, with its own error. */
+ * Passed by value into every blocking call. The error tells what was waited for (error.h:
+ * WEIR_EHEADTIME, WEIR_EUPTIME, ...), so a timeout needs no further words on its way up. Deadlines
+ * nest: the earliest wins, with its own error. */
 #ifndef RUNTIME_DEADLINE_H
 #define RUNTIME_DEADLINE_H
 

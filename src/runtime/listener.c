@@ -1,5 +1,5 @@
-/* listener.c -- listening sockets: level-triggered and exclusive, in the epoll of every worker, so that a full table of descriptors does
- * not lose an edge (RUNTIME.md S11). */
+/* listener.c -- listening sockets: level-triggered and exclusive, in the epoll of every worker, so
+ * that a full table of descriptors does not lose an edge (RUNTIME.md S11). */
 #include "runtime/worker.h"
 
 #include <stdlib.h>
@@ -87,7 +87,8 @@ int listener_resume(struct listener_slot *l)
     return rc;
 }
 
-/* Runs on each worker after all events that it had fetched before: from here on it does not look at the listener. */
+/* Runs on each worker after all events that it had fetched before: from here on it does not look at
+ * the listener. */
 static void let_go(void *arg)
 {
     struct listener_slot *l = arg;

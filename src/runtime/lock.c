@@ -1,4 +1,5 @@
-/* lock.c -- the coroutine mutex: handed over, so a waiter that was woken owns it, whatever woke it meanwhile. */
+/* lock.c -- the coroutine mutex: handed over, so a waiter that was woken owns it, whatever woke it
+ * meanwhile. */
 #include "runtime/lock.h"
 
 #include "runtime/worker.h"

@@ -1,4 +1,5 @@
-/* lock.h -- a mutex that parks the coroutine, not the thread. Fair: handed over to the longest waiter. Not cancellable (RUNTIME.md S3). */
+/* lock.h -- a mutex that parks the coroutine, not the thread. Fair: handed over to the longest
+ * waiter. Not cancellable (RUNTIME.md S3). */
 #ifndef RUNTIME_LOCK_H
 #define RUNTIME_LOCK_H
 

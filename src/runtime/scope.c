@@ -1,10 +1,12 @@
 /* scope.c -- scopes and their tasks: structured cancelling (RUNTIME.md R7, S3).
  *
- * Everything here runs on the strand that all of it belongs to, so there is no lock and no atomic: cancelling and parking never race. A
- * coroutine is cancelled if it was cancelled by itself or if any scope around it was; scopes chain from the innermost outward. */
+ * Everything here runs on the strand that all of it belongs to, so there is no lock and no atomic:
+ * cancelling and parking never race. A coroutine is cancelled if it was cancelled by itself or if
+ * any scope around it was; scopes chain from the innermost outward. */
 #include "runtime/worker.h"
 
-/* Wakes a parked coroutine so that it looks at its cancelling; one that runs or is masked finds out by itself. */
+/* Wakes a parked coroutine so that it looks at its cancelling; one that runs or is masked finds out
+ * by itself. */
 static void rouse(struct co *c)
 {
     uint64_t word = atomic_load_explicit(&c->wait, memory_order_acquire);
@@ -46,7 +48,8 @@ void scope_cancel(struct scope *sc, int cause)
     cancel(sc, cause);
 }
 
-/* The bottom of a task. Its failure cancels the scope; what comes after a cancelling is not a cause. */
+/* The bottom of a task. Its failure cancels the scope; what comes after a cancelling is not a
+ * cause. */
 static void task_main(void *arg)
 {
     struct task *t = arg;

@@ -1,8 +1,9 @@
-/* slab.h -- objects of one type that are never unmapped: whoever holds an old pointer or index reads an object of
- * that type, and its generation tells whether it is still the same (RUNTIME.md R1).
+/* slab.h -- objects of one type that are never unmapped: whoever holds an old pointer or index
+ * reads an object of that type, and its generation tells whether it is still the same (RUNTIME.md
+ * R1).
  *
- * Objects are named by an index as well. A free object keeps all its fields but `item`: what a late waker may still touch is
- * initialised once, when its chunk is made, and never stored again. */
+ * Objects are named by an index as well. A free object keeps all its fields but `item`: what a late
+ * waker may still touch is initialised once, when its chunk is made, and never stored again. */
 #ifndef RUNTIME_SLAB_H
 #define RUNTIME_SLAB_H
 

@@ -1,8 +1,9 @@
 /* slot.c -- readiness words: one for each direction of a descriptor (RUNTIME.md R2).
  *
- * Everything an event, a reader, a timeout or a taker decides is one compare-and-swap on a word that also holds the generation and a sequence
- * number, so a decision that rests on something old fails. The counterexamples this order of steps prevents are D1 to D17 in
- * tests/unit/test_rt_slot.c. */
+ * Everything an event, a reader, a timeout or a taker decides is one compare-and-swap on a word
+ * that also holds the generation and a sequence number, so a decision that rests on something old
+ * fails. The counterexamples that this order of steps prevents (D1 to D17) are in
+ * tests/unit/test_rt_schedule_*.c. */
 #include <limits.h>
 
 #include "runtime/sys.h"
@@ -190,7 +191,7 @@ enum lazy_outcome slot_expired(struct slot *s, int64_t now, int64_t *deadline)
     if (*deadline > now)
         return LAZY_AGAIN;
     if (!win(s, w))
-        return LAZY_LATER; /* being armed or being taken, right now: the deadline will start to count, or go */
+        return LAZY_LATER; /* being armed or taken: the deadline will start to count, or go */
     lazy_clear(&s->timer);
     return LAZY_WON;
 }
@@ -204,7 +205,8 @@ void slot_take_all(const struct slot_class *class,
         struct slot *s = slab_at(&rt.slots, i);
         uint64_t w = load(s, DIR_IN);
 
-        /* the class is constant while the word says START, and a change of the word fails the swap */
+        /* the class is constant while the word says START, and a change of the word fails the
+         * swap */
         if (waiter_in(w) == SLOT_START && class_of(s) == class && win(s, w)) {
             lazy_clear(&s->timer);
             fn(s, s->owner, arg);
@@ -265,8 +267,9 @@ void slot_event(uint64_t data, uint32_t mask)
         note(s, DIR_IN, generation, in);
 }
 
-/* A strand that watches: who set HUP or ERR before this store is seen by the flags that the strand looks at before it waits; who sets them
- * after its own compare-and-swap on the word (a read that cleared READY) sees this store. */
+/* A strand that watches: who set HUP or ERR before this store is seen by the flags that the strand
+ * looks at before it waits; who sets them after its own compare-and-swap on the word (a read that
+ * cleared READY) sees this store. */
 void slot_watch(struct slot *s)
 {
     atomic_store(&s->watch, strand_self());

@@ -1,12 +1,15 @@
 /* strand.c -- strands: whose turn it is, on which worker (RUNTIME.md R4).
  *
- * The word of a strand holds PENDING, RUNNING and the list of coroutines that became ready. A waker pushes its coroutine and sets PENDING in one
- * compare-and-swap; only who finds neither bit set queues the strand, so it is in at most one queue or on one worker. The runner swaps the
- * whole word for RUNNING: it takes the list and claims the strand at once, after every stack it could resume has been left (coroutines switch
- * back to the worker before their strand is looked at again).
+ * The word of a strand holds PENDING, RUNNING and the list of coroutines that became ready. A waker
+ * pushes its coroutine and sets PENDING in one compare-and-swap; only who finds neither bit set
+ * queues the strand, so it is in at most one queue or on one worker. The runner swaps the whole
+ * word for RUNNING: it takes the list and claims the strand at once, after every stack it could
+ * resume has been left (coroutines switch back to the worker before their strand is looked at
+ * again).
  *
- * No wake-up is lost: a push that comes after the runner took the list finds RUNNING and leaves PENDING and its coroutine in the word. Then the
- * runner's closing compare-and-swap (RUNNING -> 0) fails, and it takes the list again. */
+ * No wake-up is lost: a push that comes after the runner took the list finds RUNNING and leaves
+ * PENDING and its coroutine in the word. Then the runner's closing compare-and-swap (RUNNING -> 0)
+ * fails, and it takes the list again. */
 #include "runtime/worker.h"
 
 enum { STRAND_BUDGET = 64 };
@@ -111,8 +114,9 @@ void strand_on_notice(int (*fn)(void *), void *arg)
 
 /* --- cancelling and notices from elsewhere (R7): a value with the generation, then PENDING --- */
 
-/* Both look at the generation after the value that they replace: what a successor in the same header was sent stays, and an old
- * value that comes through all the same is dropped by the strand, or replaced. */
+/* Both look at the generation after the value that they replace: what a successor in the same
+ * header was sent stays, and an old value that comes through all the same is dropped by the strand,
+ * or replaced. */
 
 void strand_cancel(strand_ref ref, int cause)
 {
@@ -159,8 +163,8 @@ unsigned strand_cancel_all(int cause)
     return alive;
 }
 
-/* What was posted for this strand; what was for an earlier one of the same header is dropped: nothing but the atomic
- * fields may be touched then. */
+/* What was posted for this strand; what was for an earlier one of the same header is dropped:
+ * nothing but the atomic fields may be touched then. */
 static void take_posts(struct strand *st)
 {
     uint32_t generation = generation_of(st);
@@ -183,7 +187,8 @@ static void take_posts(struct strand *st)
 
 /* --- running --- */
 
-/* The list in the word is newest first; it goes behind what is left of an earlier run, oldest first. */
+/* The list in the word is newest first; it goes behind what is left of an earlier run, oldest
+ * first. */
 static void take_list(struct strand *st, uintptr_t word)
 {
     struct co *newest = list_of(word), *oldest = NULL, *last = newest;
@@ -222,8 +227,8 @@ static struct co *pop(struct strand *st)
     return c;
 }
 
-/* The end of the last coroutine gives the strand back, while it still is RUNNING: a late waker may set PENDING, and then the
- * header is run with an empty list, which does nothing. */
+/* The end of the last coroutine gives the strand back, while it still is RUNNING: a late waker may
+ * set PENDING, and then the header is run with an empty list, which does nothing. */
 static void strand_end(struct worker *w, struct strand *st)
 {
     atomic_store_explicit(&st->generation, generation_of(st) + 1, memory_order_release);

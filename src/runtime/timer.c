@@ -1,8 +1,9 @@
 /* timer.c -- timers that are seldom moved (RUNTIME.md S9).
  *
- * The user stores a deadline; the wheel of one worker holds an entry that is never later. As long as deadlines move later, setting one is
- * a store and a load. When the entry comes up, the owner of the wheel looks at the deadline and puts the entry there. Both sides store their
- * own word and then load the other's, sequentially consistent, so that one of them sees the other. */
+ * The user stores a deadline; the wheel of one worker holds an entry that is never later. As long
+ * as deadlines move later, setting one is a store and a load. When the entry comes up, the owner of
+ * the wheel looks at the deadline and puts the entry there. Both sides store their own word and
+ * then load the other's, sequentially consistent, so that one of them sees the other. */
 #include "runtime/worker.h"
 
 #define LATER (5 * WEIR_MS)
@@ -44,8 +45,8 @@ void lazy_set(struct lazy *l, int64_t at, unsigned home)
         move_entry(l, at, home);
 }
 
-/* The number is read before the deadline, so the deadline belongs to this wait or a later one; a later one makes
- * the wake-up fail. */
+/* The number is read before the deadline, so the deadline belongs to this wait or a later one; a
+ * later one makes the wake-up fail. */
 static enum lazy_outcome co_expired(struct co *c, int64_t now, int64_t *deadline)
 {
     uint64_t word = atomic_load_explicit(&c->wait, memory_order_acquire);
@@ -57,8 +58,9 @@ static enum lazy_outcome co_expired(struct co *c, int64_t now, int64_t *deadline
     return LAZY_DROP;
 }
 
-/* One entry that came up, under the wheel's lock: back into the wheel at its deadline, or out of it. Whoever sets a deadline
- * from now on finds no entry and makes one; who did before is seen by the second look. */
+/* One entry that came up, under the wheel's lock: back into the wheel at its deadline, or out of
+ * it. Whoever sets a deadline from now on finds no entry and makes one; who did before is seen by
+ * the second look. */
 static struct slot *expire(struct worker *w, struct lazy *l)
 {
     struct slot *s = container_of(l, struct slot, timer);

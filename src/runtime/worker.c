@@ -1,10 +1,11 @@
 /* worker.c -- the loop of a worker: events, timers, strands, sleep (RUNTIME.md R5, R6).
  *
- * No wake-up is lost on the way to sleep. A worker swaps `sleeping` to 1, and then looks at its queue, its inbox, the other
- * queues and the timers; who pushes does so first and then swaps `sleeping` to 0. Swaps of one word have an order: if the
- * pusher's comes second it finds the 1 and writes to the eventfd; if it comes first, the sleeper's swap has read what it
- * released, and sees the push. (Swaps, not fences, because TSan does not know fences.) The eventfd is level-triggered, so a
- * write that comes before epoll_wait is not lost either. */
+ * No wake-up is lost on the way to sleep. A worker swaps `sleeping` to 1, and then looks at its
+ * queue, its inbox, the other queues and the timers; who pushes does so first and then swaps
+ * `sleeping` to 0. Swaps of one word have an order: if the pusher's comes second it finds the 1 and
+ * writes to the eventfd; if it comes first, the sleeper's swap has read what it released, and sees
+ * the push. (Swaps, not fences, because TSan does not know fences.) The eventfd is level-triggered,
+ * so a write that comes before epoll_wait is not lost either. */
 #include "runtime/worker.h"
 
 #include <limits.h>
@@ -121,7 +122,8 @@ bool worker_wake(struct worker *w)
     return true;
 }
 
-/* One sleeping worker is woken to steal, if there is more than its owner will get to soon; one searcher at a time. */
+/* One sleeping worker is woken to steal, if there is more than its owner will get to soon; one
+ * searcher at a time. */
 static void wake_thief(struct worker *owner)
 {
     unsigned none = 0;
@@ -286,7 +288,8 @@ static int sleep_ms(const struct worker *w, int64_t now)
     return (int)MIN(ms, 60 * 1000);
 }
 
-/* Worker 0 gives back the memory that a peak has left: each second, until some time after its last event. */
+/* Worker 0 gives back the memory that a peak has left: each second, until some time after its last
+ * event. */
 static void trim(struct worker *w, bool active)
 {
     if (w->id != 0)

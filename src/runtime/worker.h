@@ -1,5 +1,5 @@
-/* worker.h -- the inside of the runtime: what workers, strands, coroutines and slots are made of. RUNTIME.md R1 says who may touch what;
- * the fields below are grouped by it. */
+/* worker.h -- the inside of the runtime: what workers, strands, coroutines and slots are made of.
+ * RUNTIME.md R1 says who may touch what; the fields below are grouped by it. */
 #ifndef RUNTIME_WORKER_H
 #define RUNTIME_WORKER_H
 
@@ -58,8 +58,9 @@ struct co {
 
 /* --- strands (R4) --- */
 
-/* The word of a strand: three bits, and the list of ready coroutines (pointers are aligned) above them. One word makes "push, then set PENDING" a
- * single step, and "take RUNNING and the list" another. */
+/* The word of a strand: three bits, and the list of ready coroutines (pointers are aligned) above
+ * them. One word makes "push, then set PENDING" a single step, and "take RUNNING and the list"
+ * another. */
 #define STRAND_PENDING ((uintptr_t)1)
 #define STRAND_RUNNING ((uintptr_t)2)
 #define STRAND_LEFT    ((uintptr_t)4) /* `first` holds coroutines of an earlier run */
@@ -168,8 +169,8 @@ struct runtime {
 
 extern struct runtime rt;
 
-/* worker.c. The worker of this thread, NULL elsewhere. Never kept over a call that may park: the address of a thread-local may be cached by
- * the compiler, this call may not (RUNTIME.md B4). */
+/* worker.c. The worker of this thread, NULL elsewhere. Never kept over a call that may park: the
+ * address of a thread-local may be cached by the compiler, this call may not (RUNTIME.md B4). */
 struct worker *worker_self(void);
 void worker_queue(struct worker *w, struct strand *st); /* any thread */
 bool worker_wake(struct worker *w);                     /* false: it did not sleep */
