@@ -160,6 +160,9 @@ CASES = {c.name: c for c in (
          [handshake_part(version, resumed) for version in ("1.3", "1.2")
           for resumed in (False, True)],
          proxies=NO_FLOOR, rounds=9, seconds=0.8, calls=False),
+    Case("upstream", "1 KiB, 64 keep-alive connections, TLS 1.3 to the origin",
+         [Part("1 KiB, TLS to the origin, 64 connections", KIB, origin_tls=True)],
+         proxies=("weir", "nginx", "haproxy")),
     Case("h2", "HTTP/2 over TLS, 16 connections with 10 streams each; to an h1 and an h2 origin",
          [h2_part("h2 to h1", bounds=(Bound("cpu_us", ("haproxy",), 1.0),)),
           h2_part("h2 to h2", origin=["--h2"], origin_h2=True, proxies=("weir", "haproxy"))],
@@ -175,7 +178,7 @@ CASES = {c.name: c for c in (
                       origin=["--delay", "10m", "--delay-path", "/wait"]),
           memory_part("5,000 idle TLS connections", 5000, 15100,
                       ["--hold", "served", "--tls", "--tls-version", "1.3"], tls=True)],
-         kind="memory", rounds=9),
+         proxies=("weir", "nginx", "haproxy"), kind="memory", rounds=9),
     Case("attack", "1,000 slow heads, bodies, readers beside ordinary requests (p99, cuts)",
          [attack_part("heads", 2), attack_part("bodies", 5), attack_part("readers", 5)],
          proxies=("weir",), kind="attack", rounds=9, seconds=2),

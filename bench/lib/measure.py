@@ -17,6 +17,7 @@ from lib.certs import make_certificate
 from lib.processes import TICKS, Process, core_ticks
 from lib.proxies import PROXIES, Setup
 
+OPEN_WARMUP = 1.0       # seconds in which each of many connections is used at least once
 PATIENCE = 30           # seconds beyond what a phase should take
 
 
@@ -93,12 +94,12 @@ class Bench:
         return json.loads(self.origin.line(PATIENCE, "counters"))
 
     @contextlib.contextmanager
-    def warm_load(self, address, more):
-        """A load that has warmed up and waits at its gate."""
-        warmup = f"{int(self.options.warmup * 1000)}ms"
-        argv = [*self.part.load, "--gate", "--warmup", warmup, *more, address]
+    def warm_load(self, address, more, warmup=0):
+        """A load that has warmed up, for so long at least, and waits at its gate."""
+        warmup = max(warmup, self.options.warmup)
+        argv = [*self.part.load, "--gate", "--warmup", f"{int(warmup * 1000)}ms", *more, address]
         with self.tool("load", argv) as load:
-            load.line(self.options.warmup + PATIENCE, "end of the warm-up")
+            load.line(warmup + PATIENCE, "end of the warm-up")
             yield load
 
 
@@ -147,10 +148,10 @@ def go(bench, load, proxy, seconds):
     return result, origin
 
 
-def cpu_of(bench, proxy, address, more=()):
+def cpu_of(bench, proxy, address, more=(), warmup=0):
     """A load against a running proxy: CPU per request, rate, latencies."""
     seconds = bench.options.seconds
-    with bench.warm_load(address, [*more, "-t", f"{int(seconds * 1000)}ms"]) as load:
+    with bench.warm_load(address, [*more, "-t", f"{int(seconds * 1000)}ms"], warmup) as load:
         core_before, cpu_before = core_ticks(bench.proxy_core), proxy.cpu()
         result, origin = go(bench, load, proxy, seconds)
         cpu_after, core_after = proxy.cpu(), core_ticks(bench.proxy_core)
@@ -203,7 +204,8 @@ def measure_open(bench, name):
         bench.note(f"only {many} connections: the limit of descriptors is {bench.files}")
     with bench.proxy(name, many) as (proxy, address):
         few = cpu_of(bench, proxy, address, ["-c", "64"])
-        all_ = cpu_of(bench, proxy, address, ["-c", str(many), "--busy", "64"])
+        all_ = cpu_of(bench, proxy, address, ["-c", str(many), "--busy", "64"],
+                      OPEN_WARMUP)
     return {**all_, "few_cpu_us": few["cpu_us"], "growth": all_["cpu_us"] / few["cpu_us"],
             "open": many, "foreign": max(few["foreign"], all_["foreign"]),
             "steal": max(few["steal"], all_["steal"])}
