@@ -1,5 +1,6 @@
 """A TLS client whose ciphertext is in our hands: cut as we like, and seen record by record."""
 
+import select
 import socket
 import ssl
 
@@ -50,6 +51,20 @@ class Records:
 
     def send(self, data):
         self._step(lambda: self.tls.write(data))
+
+    def send_and_take(self, data):
+        """Sends much while what comes meanwhile is taken off the wire, to be read later."""
+        pending = b""
+        for at in range(0, len(data), 100_000):
+            self.tls.write(data[at:at + 100_000])
+            pending += self.outgoing.read()
+            while pending:
+                readable, writable, _ = select.select([self.sock], [self.sock], [], WAIT)
+                assert readable or writable, f"the proxy took no bytes for {WAIT} s"
+                if readable:
+                    assert self._fetch(), "the connection ended"
+                if writable:
+                    pending = pending[self.sock.send(pending):]
 
     def recv(self, n):
         """As of a socket: b"" only if the peer said that it has ended."""
