@@ -6,6 +6,7 @@
 #include "server/accept.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -185,10 +186,17 @@ static unsigned least_loaded(void)
     return best;
 }
 
+static unsigned choose_worker(void)
+{
+    if (!acceptor.uneven)
+        return least_loaded();
+    return atomic_fetch_add(&acceptor.placed, 1) % 8 == 7 ? 1 % acceptor.workers : 0;
+}
+
 static void take(const struct gate *g, int fd, const struct addr *client)
 {
     struct front *f = g->front;
-    unsigned worker = least_loaded();
+    unsigned worker = choose_worker();
     struct service *svc = &f->shares[worker].service;
 
     if (svc->clients != NULL && !clients_enter(svc->clients, client)) {
@@ -257,6 +265,7 @@ int accept_start(struct front *fronts, unsigned workers, void (*wake)(void))
     ensure(workers <= ARRAY_LEN(acceptor.load));
     acceptor.fronts = fronts;
     acceptor.workers = workers;
+    acceptor.uneven = getenv("WEIR_TEST_PLACE") != NULL;
     acceptor.wake = wake;
     atomic_store(&acceptor.ending, false);
     atomic_store(&acceptor.starved, 0);

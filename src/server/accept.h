@@ -12,6 +12,8 @@ struct acceptor {
     _Atomic uint32_t load[1024]; /* connections of each worker */
     atomic_uint starved;         /* gates paused for want of a descriptor */
     atomic_bool ending;
+    bool uneven;        /* for the benchmark: 7 of 8 connections go to worker 0 */
+    atomic_uint placed; /* then: how many */
     void (*wake)(void); /* tells the main thread: a gate starved, or the last connection ended */
 };
 extern struct acceptor acceptor;

@@ -76,6 +76,7 @@ static int start_workers(struct weir_server *sv)
 {
     return rt_start(&(struct rt_config){
         .workers = (unsigned)sv->cmdline.settings.process.workers,
+        .no_steal = getenv("WEIR_TEST_NO_STEAL") != NULL, /* for the benchmark, as in accept.c */
     });
 }
 
