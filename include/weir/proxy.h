@@ -96,6 +96,14 @@ struct weir_proxy {
  *   looks, or does nothing for this request, says so by weir_body_unchanged, and all of that is
  *   left as it came. */
 
+/* Tunnels. A request of HTTP/1.1 that asks for another protocol (Upgrade; WebSocket is one) offers it to
+ * the upstream, but for h2c, HTTP and TLS, which would hide requests from the phases. If that switches
+ * (101) to what was offered, both sides are connected: bytes pass as they are, until both have ended;
+ * one that ends its direction may still receive. CONNECT, where the service allows it, is connected to
+ * whom upstream_peer chooses, by `weir_target` of the request: check whom you let through where. It has
+ * no upstream_request_filter and no upstream_response_filter; response_filter sees the 200. Body filters
+ * do not see the bytes of a tunnel; weir_bytes_received and weir_bytes_sent count them. */
+
 enum { WEIR_LISTENERS = 16, WEIR_TRUSTED = 16 };
 
 /* Where a service listens: `1.2.3.4:80`, `[::1]:80`, `:80` (all, IPv4 and IPv6), `unix:/path`;
@@ -118,6 +126,9 @@ struct weir_listen {
  * adds to what clients inside `trusted` sent, and replaces for others. */
 enum weir_forwarding { WEIR_FORWARD_OFF, WEIR_FORWARD_REPLACE, WEIR_FORWARD_APPEND };
 
+/* In which fields: X-Forwarded-*, Forwarded (RFC 7239), or both. */
+enum weir_forwarded_as { WEIR_FORWARDED_X, WEIR_FORWARDED_RFC7239, WEIR_FORWARDED_BOTH };
+
 /* A service: a proxy, its state, its listeners, its deadlines and bounds. Durations: 0 is the
  * default in brackets, WEIR_FOREVER switches off. Sizes and counts: 0 is the default,
  * WEIR_UNLIMITED switches off where that makes sense. */
@@ -133,6 +144,7 @@ struct weir_service {
     weir_dur connect_timeout;  /* [5s] TCP to an upstream: 504 */
     weir_dur upstream_timeout; /* [60s] the response head, and between two bytes of its body: 504 */
     weir_dur request_timeout;  /* [off] a whole request */
+    weir_dur tunnel_timeout;   /* [1h] an upgraded or CONNECT tunnel without a byte either way */
 
     uint64_t max_head;         /* [32KiB] 431 */
     uint64_t max_field;        /* [16KiB] one field line: 431 */
@@ -144,8 +156,10 @@ struct weir_service {
     uint64_t max_per_client;   /* [off] connections of one address: 503 */
     uint64_t min_rate;         /* [256 B/s after 5 s] of bodies, both ways, while we wait */
 
-    enum weir_forwarding forwarding;
+    enum weir_forwarding   forwarding;
+    enum weir_forwarded_as forwarded_as;
     const char *trusted[WEIR_TRUSTED]; /* addresses or networks (`10.0.0.0/8`, `::1`) for APPEND */
+    bool        connect;               /* serve CONNECT (see "Tunnels"); otherwise: 405 */
     bool        via;                   /* add Via (RFC 9110 7.6.3) both ways */
     const char *server_name;           /* Server of our own answers; NULL: "weir", "": none */
 };

@@ -39,6 +39,8 @@ static int h1_gone(struct http_stream *st)
 
     if (flags & SLOT_ERR)
         return c->net.reset_err;
+    if (c->tunnel) /* a FIN ends one direction */
+        return 0;
     if (!(flags & SLOT_HUP) || !st->body_done || h1_buffered(c))
         return 0;
     return stream_gone(&c->net) ? c->net.reset_err : 0;
@@ -53,10 +55,27 @@ static void h1_reset(struct http_stream *st)
     c->cut = true;
 }
 
+static void h1_tunnel(struct http_stream *st, bool in)
+{
+    struct h1_conn *c = h1_of(st);
+
+    st->persistent = false;
+    c->tunnel = true;
+    if (in) {
+        st->body_done = false;
+        c->read_mode = BODY_CLOSE;
+    } else {
+        st->message_sent = false;
+        c->tunnel_out = true;
+        c->write_mode = BODY_CLOSE;
+    }
+}
+
 static const struct http_ops h1_ops = {
     .read_head = h1_read_head,
     .read_body = h1_read_body,
     .write = h1_write,
+    .tunnel = h1_tunnel,
     .reset = h1_reset,
     .gone = h1_gone,
 };

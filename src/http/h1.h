@@ -28,6 +28,8 @@ struct h1_conn {
     uint8_t role;
     uint8_t peer_minor;  /* server: version of the current request */
     bool broken;         /* an error on the way: never used again */
+    bool tunnel;         /* it has left HTTP, in one direction at least */
+    bool tunnel_out;     /* in that of writing */
     bool cut;            /* close by RST: what was sent must not look complete */
     bool heard;          /* a byte of the message has been seen */
     bool alien;          /* server: its first line does not claim to be HTTP/1 */

@@ -291,7 +291,7 @@ static int take_piece(struct h1_conn *c, weir_str *piece)
 /* The peer closed amid a body: the end of it only where the close is what ends it. */
 static int body_cut(struct h1_conn *c)
 {
-    if (c->read_mode == BODY_CLOSE && c->net.cut) /* anybody may have sent that FIN */
+    if (c->read_mode == BODY_CLOSE && c->net.cut && !c->tunnel) /* anybody may send a FIN */
         return h1_fail(c, WEIR_EUPCUT, "closed without close_notify");
     if (c->read_mode == BODY_CLOSE) {
         c->http.body_done = true;

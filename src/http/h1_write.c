@@ -1,7 +1,7 @@
 /* h1_write.c -- heads and bodies onto an HTTP/1 connection.
  *
- * A head and the first piece of its body leave in one call. Small pieces are copied behind the head and sent, which costs
- * less than a vector of two; large ones are not copied. */
+ * A head and the first piece of its body leave in one call. Small pieces are copied behind the head
+ * and sent, which costs less than a vector of two; large ones are not copied. */
 #include <stdlib.h>
 
 #include "codec/h1_print.h"
@@ -62,9 +62,19 @@ static enum body_mode unknown_length(struct h1_conn *c)
     return BODY_CLOSE;
 }
 
-static weir_str connection_value(const struct h1_conn *c, bool interim)
+/* Do others follow that answer the same request? */
+static bool is_interim(const struct http_message *m)
 {
-    if (c->role == H1_CLIENT || interim)
+    return m->head->status != 0 && m->head->status < 200 && !m->tunnel;
+}
+
+static weir_str connection_value(const struct h1_conn *c, const struct http_message *m)
+{
+    if (m->upgrade.ptr != NULL)
+        return LIT("upgrade");
+    if (m->tunnel)
+        return (weir_str){ NULL, 0 };
+    if (c->role == H1_CLIENT || is_interim(m))
         return (weir_str){ NULL, 0 };
     if (!c->http.persistent)
         return LIT("close");
@@ -75,14 +85,15 @@ static weir_str connection_value(const struct h1_conn *c, bool interim)
 static int put_head(struct h1_conn *c, const struct http_message *m, struct output *out)
 {
     const struct weir_head *head = m->head;
-    bool interim = head->status != 0 && head->status < 200;
+    bool interim = is_interim(m);
     struct h1_extra extra = { .framing = m->framing, .length_as = m->length_as };
     size_t bound;
 
     if (m->framing.mode == BODY_CHUNKED || m->framing.mode == BODY_CLOSE)
         extra.framing.mode = unknown_length(c);
     extra.no_length = extra.framing.mode == BODY_NONE;
-    extra.connection = connection_value(c, interim);
+    extra.connection = connection_value(c, m);
+    extra.upgrade = m->upgrade;
     if (!interim)
         extra.date = m->date;
 
@@ -141,7 +152,7 @@ static int put_body(struct h1_conn *c, weir_str piece, bool end, char line[CHUNK
         return put_chunk(c, piece, end, line, out);
     if (c->write_mode == BODY_LENGTH) {
         if (piece.len > c->write_left || (end && piece.len < c->write_left))
-            return WEIR_EINTERNAL; /* a length was promised; the peer has to see that it is not kept */
+            return WEIR_EINTERNAL; /* a length was promised, and the peer has to see it broken */
         c->write_left -= piece.len;
     }
     if (c->write_mode != BODY_NONE)
@@ -155,7 +166,7 @@ int h1_write(struct http_stream *st, const struct http_message *m, weir_str piec
     struct h1_conn *c = h1_of(st);
     struct output out = { .n = 0 };
     char line[CHUNK_HEAD_MAX];
-    bool interim = m != NULL && m->head->status != 0 && m->head->status < 200;
+    bool interim = m != NULL && is_interim(m);
     int rc = 0;
 
     if (m != NULL)
@@ -165,6 +176,8 @@ int h1_write(struct http_stream *st, const struct http_message *m, weir_str piec
     if (rc == 0 && out.n > 0)
         rc = stream_write(&c->net, out.iov, out.n, pace);
     output_done(&out);
+    if (rc == 0 && end && c->tunnel_out)
+        rc = stream_finish(&c->net, pace);
     if (rc < 0) {
         st->persistent = false;
         c->broken = true;

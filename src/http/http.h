@@ -21,6 +21,8 @@ struct http_message {
     weir_str length_as;     /* a Content-Length to state without a body (HEAD, 304) */
     bool te_trailers;       /* a request: its client takes trailers (RFC 9110 10.1.4) */
     weir_str date;          /* for a response without one; absent: none is added */
+    weir_str upgrade;       /* the protocols that a request offers, or that a 101 switches to */
+    bool tunnel;            /* a 101, or a 2xx to CONNECT: no body follows, but a tunnel */
 };
 
 enum { HTTP_END = 0, HTTP_PIECE = 1, HTTP_LATER = 2 };
@@ -45,6 +47,11 @@ struct http_ops {
     int (*write)(struct http_stream *st, const struct http_message *m, weir_str piece, bool end,
                  struct pace *pace);
 
+    /* What follows in this direction, behind the body, belongs to another protocol: from now on
+     * read_body gives bytes as they come, and HTTP_END when the peer ends its direction; write
+     * sends pieces as they are, and with `end` ends ours. Never blocks. NULL: it cannot. */
+    void (*tunnel)(struct http_stream *st, bool in);
+
     /* Nobody will go on here: what has been sent must not look complete, and is seen to be cut off.
      * Never blocks. The connection is closed by its owner afterwards (h1) or goes on (h2). */
     void (*reset)(struct http_stream *st);
@@ -65,8 +72,8 @@ struct http_stream {
     bool body_done;                        /* its body has been read to its end */
     bool head_sent;                        /* a final head has left, at least in part */
     bool message_sent;                     /* a message has left completely */
-    bool persistent; /* this exchange may be followed by another; clear it to end
-                                              the connection (before a head is sent: and to say so) */
+    bool persistent; /* this exchange may be followed by another; clear it to end the connection
+                        (before a head is sent: and to say so) */
 };
 
 /* The calls by name. */
@@ -85,6 +92,16 @@ static inline int http_write(struct http_stream *st, const struct http_message *
                              bool end, struct pace *pace)
 {
     return st->ops->write(st, m, piece, end, pace);
+}
+
+static inline void http_tunnel_in(struct http_stream *st)
+{
+    st->ops->tunnel(st, true);
+}
+
+static inline void http_tunnel_out(struct http_stream *st)
+{
+    st->ops->tunnel(st, false);
 }
 
 static inline void http_reset(struct http_stream *st)

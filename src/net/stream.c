@@ -191,6 +191,16 @@ bool stream_quiet(struct stream *st, bool ask_kernel)
     }
 }
 
+int stream_finish(struct stream *st, struct pace *pace)
+{
+    int rc;
+
+    if (st->filter != NULL)
+        TRY(st->filter->finish(st, pace));
+    rc = sys_shutdown(slot_fd(st->slot), SHUT_WR);
+    return rc < 0 ? io_error(st, rc) : 0;
+}
+
 void stream_close(struct stream *st, bool reset)
 {
     const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };

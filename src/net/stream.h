@@ -20,6 +20,7 @@ struct stream_filter {
     int     (*write)(struct stream *st, struct iovec *iov, int n, struct pace *pace);
     bool    (*pending)(const struct stream *st); /* decoded bytes wait inside */
     enum stream_look (*look)(struct stream *st, bool ask_kernel); /* reads what is no data */
+    int     (*finish)(struct stream *st, struct pace *pace);
     void    (*close)(struct stream *st, bool reset); /* says goodbye, unless `reset`; the stream is
                                                         plain afterwards */
 };
@@ -71,6 +72,10 @@ int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
 
 /* Never blocks. true: the peer has closed or broken the connection and no byte of it is unread. */
 bool stream_gone(struct stream *st);
+
+/* Nothing more will be written: the peer reads the end of the stream, and may still send. Blocks as
+ * a write, and fails as one. */
+int stream_finish(struct stream *st, struct pace *pace);
 
 /* Ends it and closes the descriptor; `reset`: by RST, so that a cut-off body cannot look
  * complete (TCP only: a Unix socket has no such thing). Never blocks. */

@@ -83,6 +83,13 @@ int weir_respond(struct weir_session *s, int status, const char *body)
     return weir_send_str(s, res, text);
 }
 
+weir_str answer_methods(const struct weir_session *s)
+{
+    return s->service->connect
+               ? LIT("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE, CONNECT")
+               : LIT("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
+}
+
 /* What a client is told: the status and its phrase, nothing of the inside. */
 static void send_error(struct weir_session *s, int status)
 {
@@ -93,8 +100,7 @@ static void send_error(struct weir_session *s, int status)
     head->status = (uint16_t)status;
     head_set_id(head, FIELD_CONTENT_TYPE, LIT("text/plain; charset=utf-8"));
     if (status == 405) /* RFC 9110 15.5.6 */
-        weir_head_set(head, LIT("Allow"),
-                      LIT("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE"));
+        weir_head_set(head, LIT("Allow"), answer_methods(s));
     answer_send(s, head, arena_printf(&s->arena, "%d " WEIR_FMT "\n", status, WEIR_ARG(phrase)));
 }
 

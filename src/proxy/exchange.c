@@ -14,7 +14,7 @@ static int filter_request(struct weir_session *s)
         rc = PHASE(s, request_filter, s); /* may answer by itself: WEIR_ANSWERED */
     if (rc == 0)
         rc = fields_check_length(s);
-    return rc;
+    return rc != 0 ? rc : last_hop(s);
 }
 
 static int try_upstream(struct weir_session *s)
@@ -26,10 +26,13 @@ static int try_upstream(struct weir_session *s)
     rc = upstream_obtain(s); /* from the pool, or a new connection */
     if (rc == 0)
         rc = PHASE(s, connected_to_upstream, s, &s->peer, s->reused);
-    if (rc == 0)
+    if (rc == 0 && s->req.method_id == METHOD_CONNECT) {
+        rc = tunnel_connect(s);
+    } else if (rc == 0) {
         rc = fields_for_upstream(s);
-    if (rc == 0)
-        rc = forward(s); /* both directions at once */
+        if (rc == 0)
+            rc = forward(s); /* both directions at once */
+    }
     return upstream_leave(s, rc);
 }
 

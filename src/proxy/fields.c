@@ -1,5 +1,7 @@
 /* fields.c -- what a proxy has to do to the fields of messages that pass (RFC 9110 7.6), and the
  * phases that edit them. */
+#include "codec/chars.h"
+#include "codec/forwarded.h"
 #include "proxy/session.h"
 
 /* Expect: only 100-continue is defined (RFC 9110 10.1.1). HTTP/1.0 clients cannot mean it: it is
@@ -19,16 +21,47 @@ static int check_expect(struct weir_session *s)
     return 0;
 }
 
+/* Protocols that are HTTP again, or a layer below it: what they would carry through a tunnel is requests
+ * that no phase of the proxy has seen. */
+static bool hides_requests(weir_str protocols)
+{
+    static const char *const names[] = { "h2c", "http/", "tls/" };
+    weir_str list = protocols, one;
+
+    while (take_element(&list, &one))
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+            if (one.len >= strlen(names[i]) &&
+                weir_eq_nocase(((weir_str){ one.ptr, strlen(names[i]) }), names[i]))
+                return true;
+    return false;
+}
+
+static int note_upgrade(struct weir_session *s)
+{
+    weir_str offered;
+
+    if (!head_has_id(&s->req, FIELD_UPGRADE) || !head_asks_upgrade(&s->req))
+        return 0;
+    offered = head_join_id(&s->req, FIELD_UPGRADE, &s->arena);
+    if (offered.ptr == NULL)
+        return WEIR_ENOMEM;
+    if (!hides_requests(offered))
+        s->upgrade = offered;
+    return 0;
+}
+
 int fields_check_request(struct weir_session *s)
 {
     const char *reason = NULL;
     int rc;
 
-    if (s->req.method_id == METHOD_CONNECT)
+    if (s->req.method_id == METHOD_CONNECT &&
+        !(s->service->connect && s->down->ops->tunnel != NULL))
         return WEIR_EMETHOD;
     rc = head_check_connection(&s->req, &reason);
     if (rc < 0)
         return session_fail(s, rc, reason);
+    TRY(note_upgrade(s));
     return check_expect(s);
 }
 
@@ -60,16 +93,10 @@ static weir_str behind_others(struct weir_session *s, const struct weir_head *up
     return arena_printf(&s->arena, WEIR_FMT WEIR_FMT, WEIR_ARG(all), WEIR_ARG(client));
 }
 
-/* Who asked, and how: X-Forwarded-For, -Proto, -Host. A client's own Forwarded (RFC 7239) goes with
- * those it may have forged. */
-static void add_forwarding(struct weir_session *s, struct weir_head *up)
+/* X-Forwarded-For, -Proto, -Host. */
+static void add_x_forwarded(struct weir_session *s, struct weir_head *up, weir_str client,
+                            weir_str proto, bool append)
 {
-    char buf[ADDR_TEXT];
-    weir_str client;
-    bool append = s->service->forwarding == WEIR_FORWARD_APPEND && trusted(s);
-
-    client = arena_copy(&s->arena,
-                        s->client->kind == ADDR_UNIX ? LIT("unix") : addr_host(s->client, buf));
     if (append)
         client = behind_others(s, up, client);
     if (client.ptr == NULL) {
@@ -78,12 +105,61 @@ static void add_forwarding(struct weir_session *s, struct weir_head *up)
     }
     head_set_id(up, FIELD_X_FORWARDED_FOR, client);
     if (!append || !head_has_id(up, FIELD_X_FORWARDED_PROTO))
-        head_set_id(up, FIELD_X_FORWARDED_PROTO,
-                    s->down->tls != NULL ? LIT("https") : LIT("http"));
+        head_set_id(up, FIELD_X_FORWARDED_PROTO, proto);
     if (!append || !head_has_id(up, FIELD_X_FORWARDED_HOST))
         head_set_id(up, FIELD_X_FORWARDED_HOST, s->req.authority);
-    if (!append)
+}
+
+/* Forwarded (RFC 7239). */
+static void add_forwarded(struct weir_session *s, struct weir_head *up, weir_str client,
+                          weir_str proto)
+{
+    bool known = s->client->kind != ADDR_UNIX;
+    weir_str mine = forwarded_print(&(struct forwarded){ .from = known ? client : LIT("unknown"),
+                                                         .host = s->req.authority,
+                                                         .proto = proto },
+                                    &s->arena);
+
+    if (head_has_id(up, FIELD_FORWARDED))
+        mine = arena_printf(&s->arena, WEIR_FMT ", " WEIR_FMT,
+                            WEIR_ARG(head_join_id(up, FIELD_FORWARDED, &s->arena)), WEIR_ARG(mine));
+    if (mine.ptr == NULL)
+        up->failed = WEIR_ENOMEM;
+    else
+        head_set_id(up, FIELD_FORWARDED, mine);
+}
+
+/* Who asked, and how. What a client may have forged goes, in either spelling. */
+static void add_forwarding(struct weir_session *s, struct weir_head *up)
+{
+    enum weir_forwarded_as as = s->service->forwarded_as;
+    bool append = s->service->forwarding == WEIR_FORWARD_APPEND && trusted(s);
+    weir_str proto = s->down->tls != NULL ? LIT("https") : LIT("http");
+    char buf[ADDR_TEXT];
+    weir_str client;
+
+    client = arena_copy(&s->arena,
+                        s->client->kind == ADDR_UNIX ? LIT("unix") : addr_host(s->client, buf));
+    if (!append) {
+        head_del_id(up, FIELD_X_FORWARDED_FOR);
+        head_del_id(up, FIELD_X_FORWARDED_PROTO);
+        head_del_id(up, FIELD_X_FORWARDED_HOST);
         head_del_id(up, FIELD_FORWARDED);
+    }
+    if (client.ptr == NULL)
+        up->failed = WEIR_ENOMEM;
+    else if (as != WEIR_FORWARDED_RFC7239)
+        add_x_forwarded(s, up, client, proto, append);
+    if (client.ptr != NULL && as != WEIR_FORWARDED_X)
+        add_forwarded(s, up, client, proto);
+}
+
+static void count_down(struct weir_session *s, struct weir_head *up)
+{
+    unsigned left;
+
+    if (head_has_id(up, FIELD_MAX_FORWARDS) && max_forwards(&s->req, &left) == FORWARDS_LESS)
+        weir_head_set(up, LIT("Max-Forwards"), arena_printf(&s->arena, "%u", left));
 }
 
 /* HTTP/1.1 wants a Host; what a client of HTTP/1.0 did not say is the name of whom we ask. */
@@ -118,6 +194,7 @@ int fields_for_upstream(struct weir_session *s)
     if (s->service->forwarding != WEIR_FORWARD_OFF)
         add_forwarding(s, up);
     add_via(s, up, s->req.minor);
+    count_down(s, up);
     if (up->failed != 0)
         return session_fail(s, up->failed, NULL);
     rc = PHASE(s, upstream_request_filter, s, up);

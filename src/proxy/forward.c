@@ -69,7 +69,11 @@ static int upload(void *arg)
 
 static int send_request(struct weir_session *s)
 {
-    struct http_message m = { .head = &s->up_req, .framing = s->down->framing };
+    struct http_message m = {
+        .head = &s->up_req,
+        .framing = s->down->framing,
+        .upgrade = s->upgrade,
+    };
     weir_str piece;
     int rc;
 
@@ -154,13 +158,20 @@ static int relay_interim(struct weir_session *s)
     return http_write(s->down, &m, LIT(""), false, &s->down_write);
 }
 
+/* Is a 101 one that the client can have asked for? */
+static bool switch_agrees(const struct weir_session *s)
+{
+    return s->upgrade.ptr != NULL && head_upgrade_agrees(&s->req, &s->up_res);
+}
+
 static int receive_head(struct weir_session *s)
 {
     for (;;) {
         TRY(await_head(s));
-        if (s->up_res.status == 101)
-            return session_fail(s, WEIR_EUPSWITCH, NULL);
-        if (s->up_res.status >= 200)
+        if (s->up_res.status == 101 && !switch_agrees(s))
+            return session_fail(s, WEIR_EUPSWITCH, s->upgrade.ptr != NULL ? "to what was not offered"
+                                                                          : NULL);
+        if (s->up_res.status == 101 || s->up_res.status >= 200)
             break;
         TRY(relay_interim(s));
     }
@@ -239,7 +250,7 @@ static int receive_response(struct weir_session *s)
     rc = fields_for_client(s);
     if (rc != 0)
         return rc;
-    return relay_body(s);
+    return s->up_res.status == 101 ? tunnel_switch(s) : relay_body(s);
 }
 
 int forward(struct weir_session *s)

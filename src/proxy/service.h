@@ -16,7 +16,7 @@ struct service {
     void *state;
 
     weir_dur header_timeout, body_timeout, send_timeout, idle_timeout;
-    weir_dur connect_timeout, upstream_timeout, request_timeout;
+    weir_dur connect_timeout, upstream_timeout, request_timeout, tunnel_timeout;
 
     struct h1_limits limits;        /* of request heads */
     struct h1_limits answer_limits; /* of response heads */
@@ -24,9 +24,11 @@ struct service {
     uint64_t max_body, max_requests, max_connections, max_per_client, min_rate;
 
     enum weir_forwarding forwarding;
+    enum weir_forwarded_as forwarded_as;
     struct addr_net trusted[WEIR_TRUSTED];
     unsigned trusted_count;
     bool via;
+    bool connect; /* CONNECT is served */
     bool access_log;
     weir_str server_name; /* empty: no Server of our own */
 

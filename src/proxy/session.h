@@ -60,10 +60,13 @@ struct weir_session {
     bool upload_broken; /* the upstream takes no more of the request body */
     bool continued;     /* the client has been told to go on with its body */
 
+    weir_str upgrade;   /* the protocols that the client offers; absent: none */
+
     struct scope scope;
-    struct task upload;
+    struct task upload, tunnel;
     int64_t upload_moved; /* when the upstream last took a byte */
     bool uploading;       /* the task was started */
+    int64_t moved;        /* when the tunnel last moved a byte */
 
     struct pace down_read, down_write, up_read, up_write;
     uint64_t max_body;
@@ -129,6 +132,14 @@ int upstream_leave(struct weir_session *s, int rc);
 /* forward.c: request up, response down, at the same time. */
 int forward(struct weir_session *s);
 
+/* tunnel.c: from the 101 in s->up_res on, within the scope of the try; after CONNECT, in the place of
+ * `forward`. */
+int tunnel_switch(struct weir_session *s);
+int tunnel_connect(struct weir_session *s);
+
+/* last_hop.c: WEIR_ANSWERED if the request is for us. */
+int last_hop(struct weir_session *s);
+
 /* fields.c */
 int fields_check_request(struct weir_session *s);
 int fields_check_length(struct weir_session *s); /* against the bound, once filters have set it */
@@ -138,6 +149,7 @@ int fields_for_client(struct weir_session *s);   /* s->res from s->up_res, filte
 /* answer.c */
 void answer_error(struct weir_session *s); /* s->err, to the client */
 int answer_send(struct weir_session *s, struct weir_head *res, weir_str body);
+weir_str answer_methods(const struct weir_session *s); /* a value of Allow */
 
 /* record.c */
 void record_access(struct weir_session *s, int err);

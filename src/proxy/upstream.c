@@ -65,7 +65,7 @@ int upstream_choose(struct weir_session *s)
     memset(peer, 0, sizeof *peer);
     rc = PHASE(s, upstream_peer, s, peer);
     if (rc == WEIR_ENOUPSTREAM && s->connect_err != 0 && s->err == 0)
-        return session_fail(s, s->connect_err, s->connect_fault); /* no other backend is left: the reason is why this one failed */
+        return session_fail(s, s->connect_err, s->connect_fault); /* why the last one failed */
     if (rc != 0)
         return rc;
     if (peer->internal.address == NULL)
@@ -106,7 +106,8 @@ static bool repeatable(const struct weir_session *s)
     return idempotent(s) && s->down->framing.mode == BODY_NONE;
 }
 
-/* TLS on a connection just made, in as much time again. What failed is said in the words of the try. */
+/* TLS on a connection just made, in as much time again. What failed is said in the words of the
+ * try. */
 static int secure(struct weir_session *s, const struct addr *addr)
 {
     struct deadline until;
@@ -143,7 +144,7 @@ int upstream_obtain(struct weir_session *s)
         return session_fail(s, WEIR_EINVALID, "the peer's names are too long");
     s->connect_fault = NULL;
     s->tries++;
-    if (!s->fresh)
+    if (!s->fresh && s->req.method_id != METHOD_CONNECT)
         s->up = pool_take(&key, !repeatable(s));
     s->reused = s->up != NULL;
     s->fresh = false;
@@ -208,6 +209,8 @@ int upstream_leave(struct weir_session *s, int rc)
             count_failure(s, rc);
         rc = phase_error_while_proxy(s, rc, h1->http.fault, stale);
     }
+    if (s->req.method_id == METHOD_CONNECT)
+        s->untouched = false; /* its peer need not even speak HTTP */
     if ((s->untouched || (rc >= 0 && h1_reusable(h1))) && s->peer.idle_timeout > 0)
         pool_give(&s->up);
     else

@@ -40,6 +40,8 @@ static const struct option_row time_rows[] = {
     TIME("timeout-connect", connect_timeout, "5s", "connecting to an upstream: 504"),
     TIME("timeout-upstream", upstream_timeout, "60s",
          "the response head, and between two bytes of its body: 504"),
+    TIME("timeout-tunnel", tunnel_timeout, "1h",
+         "an upgraded or CONNECT tunnel without a byte either way"),
     TIME("timeout-request", request_timeout, "off", "a whole request: 504"),
 };
 
@@ -68,9 +70,13 @@ static const struct option_row bound_rows[] = {
 
 static const struct option_row message_rows[] = {
     { .name = "forwarded", .kind = OPT_CHOICE, SERVICE(forwarding),
-      .value = "off|replace|append", .fallback = "off; weir proxy: replace", .computed = true,
-      .help = "X-Forwarded-For, -Proto, -Host: pass them as they came, write our own, or add to "
-              "those of trusted clients" },
+      .value = "off|replace|append", .wrong = "must be off, replace or append",
+      .fallback = "off; weir proxy: replace", .computed = true,
+      .help = "who asked, X-Forwarded-For, -Proto, -Host: pass them as they came, write our own, or "
+              "add to those of trusted clients" },
+    { .name = "forwarded-as", .kind = OPT_CHOICE, SERVICE(forwarded_as),
+      .value = "x|rfc7239|both", .wrong = "must be x, rfc7239 or both", .fallback = "x",
+      .help = "in which fields: X-Forwarded-*, Forwarded, or both" },
     { .name = "trusted", .kind = OPT_NETS, SERVICE(trusted), .value = "NET",
       .help = "an address or network (10.0.0.0/8) that append trusts; may be repeated" },
     { .name = "via", .kind = OPT_FLAG, SERVICE(via), .help = "add Via, both ways" },
@@ -97,12 +103,6 @@ static_assert(ARRAY_LEN(process_rows) + ARRAY_LEN(time_rows) + ARRAY_LEN(bound_r
                       ARRAY_LEN(message_rows) <=
                   OPTION_MAX,
               "settings.given has a place for every option");
-
-static const char *const forwarding_names[] = {
-    [WEIR_FORWARD_OFF] = "off",
-    [WEIR_FORWARD_REPLACE] = "replace",
-    [WEIR_FORWARD_APPEND] = "append",
-};
 
 const struct option_row *option_find(weir_str name)
 {
@@ -180,15 +180,31 @@ static const char *read_number(const struct option_row *row, const char *text, u
     return count ? "not a number" : "not a size (4096, 512B, 16KiB, 1MiB, 2GiB)";
 }
 
-static const char *read_choice(const char *text, enum weir_forwarding *out)
+/* The choices are numbered in the order of help, as the constants are. */
+static const char *read_choice(const struct option_row *row, const char *text, unsigned *out)
 {
-    for (size_t i = 0; i < ARRAY_LEN(forwarding_names); i++) {
-        if (strcmp(text, forwarding_names[i]) == 0) {
-            *out = (enum weir_forwarding)i;
+    const char *at = row->value;
+
+    for (unsigned i = 0;; i++) {
+        size_t len = strcspn(at, "|");
+
+        if (strlen(text) == len && memcmp(at, text, len) == 0) {
+            *out = i;
             return NULL;
         }
+        if (at[len] == '\0')
+            return row->wrong;
+        at += len + 1;
     }
-    return "must be off, replace or append";
+}
+
+static unsigned choices(const struct option_row *row)
+{
+    unsigned n = 1;
+
+    for (const char *at = row->value; *at != '\0'; at++)
+        n += *at == '|';
+    return n;
 }
 
 static const char *add_net(const char *text, const char **nets)
@@ -222,7 +238,7 @@ static const char *read_value(const struct option_row *row, void *place, const c
     case OPT_TEXT:
         return read_text(value, place);
     case OPT_CHOICE:
-        return read_choice(value, place);
+        return read_choice(row, value, place);
     case OPT_NETS:
         return add_net(value, place);
     case OPT_FLAG:
@@ -268,7 +284,7 @@ static size_t size_of(enum option_kind kind)
         [OPT_SIZE] = sizeof(uint64_t),
         [OPT_COUNT] = sizeof(uint64_t),
         [OPT_TEXT] = sizeof(char *),
-        [OPT_CHOICE] = sizeof(enum weir_forwarding),
+        [OPT_CHOICE] = sizeof(unsigned), /* of any enum */
         [OPT_NETS] = WEIR_TRUSTED * sizeof(char *),
         [OPT_FLAG] = sizeof(bool),
     };
@@ -312,7 +328,7 @@ static const char *row_fault(const struct option_row *row, const void *place)
     if (row->kind == OPT_SIZE || row->kind == OPT_COUNT)
         return check_number(row, *(const uint64_t *)place);
     if (row->kind == OPT_CHOICE)
-        return *(const unsigned *)place >= ARRAY_LEN(forwarding_names) ? "no such value" : NULL;
+        return *(const unsigned *)place >= choices(row) ? "no such value" : NULL;
     return NULL;
 }
 

@@ -24,7 +24,8 @@ struct option_row {
     const char *field; /* of struct weir_service, for errors about it */
     enum option_off off;
     uint64_t most;        /* OPT_SIZE, OPT_COUNT: no larger ones; 0: no limit */
-    const char *value;    /* how help calls it; NULL: a flag */
+    const char *value;    /* how help calls it; NULL: a flag. OPT_CHOICE: what it may be, a|b|c */
+    const char *wrong;    /* OPT_CHOICE: said of anything else */
     const char *fallback; /* the default as one would write it; NULL: none */
     bool computed;        /* the default is found elsewhere; `fallback` describes it */
     const char *help;

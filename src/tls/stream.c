@@ -274,6 +274,34 @@ void tls_free(struct tls *t)
     rt_on_worker_stack(free_visit, t);
 }
 
+static void finish_visit(void *arg)
+{
+    struct visit *v = arg;
+
+    v->t->blocked = 0;
+    v->done = SSL_shutdown(v->t->ssl) >= 0;
+    v->failed = v->done == 0 && v->t->blocked == 0;
+    ERR_clear_error();
+}
+
+/* close_notify; the peer's may come when it likes (RFC 8446 6.1: it ends one direction). */
+static int tls_finish(struct stream *st, struct pace *pace)
+{
+    struct stream_wait wait = { .begun = false };
+
+    TRY(co_check());
+    for (;;) {
+        struct visit v = { .t = tls_of(st) };
+
+        rt_on_worker_stack(finish_visit, &v);
+        if (v.done > 0)
+            return 0;
+        if (v.failed)
+            return st->reset_err;
+        TRY(stream_wait_for(st, DIR_OUT, pace, &wait));
+    }
+}
+
 static void tls_close(struct stream *st, bool reset)
 {
     rt_on_worker_stack(reset ? free_visit : bye_visit, tls_of(st));
@@ -286,6 +314,7 @@ const struct stream_filter tls_filter = {
     .write = tls_write,
     .pending = tls_pending,
     .look = tls_look,
+    .finish = tls_finish,
     .close = tls_close,
 };
 

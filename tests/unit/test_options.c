@@ -110,7 +110,8 @@ static void texts_flags_and_lists(void **state)
 {
     static const char *const args[] = {
         "--access-log=off", "--via",         "--server-name",      "",   "--trusted",
-        "10.0.0.0/8",       "--trusted=::1", "--forwarded=append", NULL,
+        "10.0.0.0/8",       "--trusted=::1", "--forwarded=append", "--forwarded-as=both",
+        NULL,
     };
     struct cmdline c;
 
@@ -125,6 +126,7 @@ static void texts_flags_and_lists(void **state)
     assert_string_equal(c.settings.service.trusted[1], "::1");
     assert_null(c.settings.service.trusted[2]);
     assert_int_equal(c.settings.service.forwarding, WEIR_FORWARD_APPEND);
+    assert_int_equal(c.settings.service.forwarded_as, WEIR_FORWARDED_BOTH);
 }
 
 /* ---- errors ---------------------------------------------------------------------------------- */
@@ -342,6 +344,7 @@ static void fields_that_cannot_be(void **state)
         { { .max_head = WEIR_UNLIMITED }, "max_head" },
         { { .max_fields = 1u << 30 }, "max_fields" },
         { { .forwarding = (enum weir_forwarding)9 }, "forwarding" },
+        { { .forwarded_as = (enum weir_forwarded_as)3 }, "forwarded_as" },
         { { .max_body = WEIR_UNLIMITED, .request_timeout = WEIR_FOREVER }, NULL },
         { { .max_connections = WEIR_UNLIMITED }, NULL },
     };

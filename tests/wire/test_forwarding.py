@@ -80,3 +80,36 @@ def test_server_name(weir, origin, name, want):
     p = weir("--server-name", name, o)
     assert p.client().ask(request(host=None)).get("Server") == want
     assert not p.client().ask(request()).all("Server")
+
+
+MINE = 'for=127.0.0.1;host=a.test;proto=http'
+
+
+@pytest.mark.parametrize("options, fields, want", [
+    ([], [], (None, None, None, MINE)),
+    ([], SENT, (None, None, None, MINE)),
+    (["--forwarded", "append", "--trusted", "10.0.0.0/8"], SENT, (None, None, None, MINE)),
+    (["--forwarded", "append", "--trusted", "127.0.0.1"], SENT[3:],
+     (None, None, None, f"for=6.6.6.6, {MINE}")),
+    (["--forwarded", "append", "--trusted", "127.0.0.1"], SENT,
+     ("6.6.6.6", "https", "evil.test", f"for=6.6.6.6, {MINE}")),
+    (["--forwarded", "off"], SENT, ("6.6.6.6", "https", "evil.test", "for=6.6.6.6")),
+])
+def test_rfc7239(weir, origin, options, fields, want):
+    assert seen(weir, origin, ["--forwarded-as", "rfc7239", *options], fields) == want
+
+
+@pytest.mark.parametrize("options, fields, want", [
+    ([], SENT, (*OURS[:3], MINE)),
+    (["--forwarded", "append", "--trusted", "127.0.0.1"], SENT,
+     ("6.6.6.6, 127.0.0.1", "https", "evil.test", f"for=6.6.6.6, {MINE}")),
+])
+def test_both_spellings(weir, origin, options, fields, want):
+    assert seen(weir, origin, ["--forwarded-as", "both", *options], fields) == want
+
+
+def test_rfc7239_repeated_fields(weir, origin):
+    got = seen(weir, origin, ["--forwarded-as", "rfc7239", "--forwarded", "append", "--trusted",
+                              "127.0.0.1"], ["Forwarded: for=1.1.1.1, for=2.2.2.2",
+                                             'Forwarded: for="[::1]"'])
+    assert got[3] == f'for=1.1.1.1, for=2.2.2.2, for="[::1]", {MINE}'

@@ -17,6 +17,7 @@ static struct {
     struct weir_server *server;
     const char *listen, *upstreams[UPSTREAMS];
     unsigned count;
+    bool connect;
     struct weir_lb *lb;
 } program;
 
@@ -137,6 +138,9 @@ static int upstream_peer(struct weir_session *s, struct weir_peer *peer)
 
     if (rc != WEIR_OK)
         return rc;
+    if (weir_eq(weir_method(weir_request(s)), "CONNECT"))
+        return weir_peer_address(
+            s, peer, weir_printf(s, WEIR_FMT, WEIR_ARG(weir_target(weir_request(s)))).ptr);
     if (weir_has(weir_request(s), "Fixed"))
         return weir_peer_address(s, peer, program.upstreams[0]);
     return weir_lb_pick(program.lb, s, peer);
@@ -291,10 +295,19 @@ static const char *add_upstream(void *state, const char *value)
     return weir_check_address(value);
 }
 
+static const char *set_connect(void *state, const char *value)
+{
+    (void)state;
+    (void)value;
+    program.connect = true;
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     static const struct weir_option options[] = {
         { .name = "listen", .value = "ADDR", .help = "where", .set = set_listen, .required = true },
+        { .name = "connect", .help = "serve CONNECT", .set = set_connect },
         { .value = "UPSTREAM", .help = "to whom", .set = add_upstream, .required = true },
         { .set = NULL },
     };
@@ -308,6 +321,7 @@ int main(int argc, char **argv)
     weir_server_add(program.server, &(struct weir_service){
                                         .proxy = &proxy,
                                         .listen = { { .addr = program.listen } },
+                                        .connect = program.connect,
                                     });
     return weir_server_run(program.server);
 }
