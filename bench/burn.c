@@ -1,14 +1,15 @@
-/* burn.c -- weir with a filter that computes for 2 ms when the path begins with /burn: what the
- * case `uneven` measures, with and without stealing. Public API only.
+/* burn.c -- weir with a filter that computes for 2 ms when the path begins with /burn, or for 1 ms
+ * when it begins with /burn/1: what the cases `uneven` and `h2busy` measure. Public API only.
  *
- *     burn --listen ADDR [OPTION]... ORIGIN */
+ *     burn --listen ADDR [--h2c] [OPTION]... ORIGIN */
 #include <time.h>
 #include <weir/weir.h>
 
-enum { BURN_NS = 2000000 };
+enum { MS = 1000000 };
 
 static struct {
     const char *listen, *origin;
+    bool h2c;
 } args = { .listen = "127.0.0.1:8080" };
 
 static const char *set_listen(void *state, const char *value)
@@ -25,8 +26,16 @@ static const char *set_origin(void *state, const char *value)
     return weir_check_address(value);
 }
 
+static const char *set_h2c(void *state, const char *value)
+{
+    (void)state, (void)value;
+    args.h2c = true;
+    return NULL;
+}
+
 static const struct weir_option options[] = {
     { .name = "listen", .value = "ADDR", .help = "where to listen", .set = set_listen },
+    { .name = "h2c", .help = "HTTP/2 by prior knowledge as well", .set = set_h2c },
     { .value = "ORIGIN", .help = "where requests go", .set = set_origin, .required = true },
     { .name = NULL },
 };
@@ -42,11 +51,12 @@ static int64_t thread_ns(void)
 
 static int request_filter(struct weir_session *s)
 {
+    const struct weir_head *req = weir_request(s);
     int64_t over;
 
-    if (!weir_path_under(weir_request(s), "/burn"))
+    if (!weir_path_under(req, "/burn"))
         return WEIR_OK;
-    over = thread_ns() + BURN_NS;
+    over = thread_ns() + (weir_path_under(req, "/burn/1") ? 1 : 2) * MS;
     while (thread_ns() < over)
         ; /* a filter that computes parks nobody: it keeps its worker */
     return WEIR_OK;
@@ -74,7 +84,8 @@ int main(int argc, char **argv)
     weir_server_add(server, &(struct weir_service){
                                 .proxy = &burn,
                                 .state = lb,
-                                .listen = { { .addr = args.listen } },
+                                .listen = { { .addr = args.listen,
+                                              .alpn = args.h2c ? WEIR_H1 | WEIR_H2 : WEIR_H1 } },
                                 .forwarding = WEIR_FORWARD_REPLACE,
                             });
     return weir_server_run(server);

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from lib.attack import measure_attack
-from lib.measure import measure_cpu, measure_open, measure_reuse, measure_uneven
+from lib.measure import measure_busy, measure_cpu, measure_open, measure_reuse, measure_uneven
 from lib.memory import measure_memory
 
 
@@ -47,6 +47,9 @@ KINDS = {
         Column("opened", "opened", 8, 0), Column("reuse %", "reuse", 9, 2, 100),
         Column("CPU us", "cpu_us", 8, 2), Column("p50 us", "p50_us", 9, 0),
         Column("p99 us", "p99_us", 9, 0)), ()),
+    "busy": Kind(measure_busy, (
+        Column("us each", "each_us", 9, 1), Column("CPU us", "cpu_us", 9, 1),
+        Column("p50 us", "p50_us", 9, 0), Column("p99 us", "p99_us", 9, 0)), ("weir-burn-1",)),
     "open": Kind(measure_open, (
         Column("growth", "growth", 8, 3), Column("CPU us, 64", "few_cpu_us", 11, 2),
         Column("all", "cpu_us", 8, 2), Column("p99 us", "p99_us", 9, 0)), ("floor",)),

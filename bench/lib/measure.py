@@ -196,6 +196,12 @@ def measure_uneven(bench, name):
             "heavy_p99_us": heavy["p99_us"], "foreign": 0}
 
 
+def measure_busy(bench, name):
+    """Time for each request of a load that keeps all workers busy."""
+    figures = measure_cpu(bench, name)
+    return {**figures, "each_us": 1e6 / figures["rate"], "foreign": 0}
+
+
 def measure_open(bench, name):
     """The same work on few connections and on many, one after the other in one process. The floor
     needs two descriptors for each: where the limit does not allow that, all get fewer."""

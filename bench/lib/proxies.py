@@ -303,6 +303,7 @@ PROXIES = {p.name: p for p in (
     *(replace(NGINX_PROXY, name=f"nginx-{n}", workers=n) for n in (2, 8)),
     replace(WEIR, name="weir-steal", **UNEVEN, environment={PLACE: "7/8"}),
     replace(WEIR, name="weir-nosteal", **UNEVEN, environment={PLACE: "7/8", NO_STEAL: "1"}),
+    *(replace(WEIR, name=f"weir-burn-{n}", binary=BURN, workers=n) for n in (1, 2)),
     replace(NGINX_PROXY, name="nginx-lua", workers=2,
             needs="/usr/lib/nginx/modules/ngx_http_lua_module.so",
             package="apt-get install --no-install-recommends libnginx-mod-http-lua"),
