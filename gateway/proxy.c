@@ -12,7 +12,7 @@ struct proxy {
     bool listen_tls[WEIR_LISTENERS];
     unsigned listen_count;
     const char *cert, *key;
-    bool shared_key, h2c;
+    bool shared_key, h2c, upstream_h2;
     char **upstreams; /* as many as there can be operands */
     unsigned upstream_count;
     struct weir_lb_health health;
@@ -165,6 +165,13 @@ static const char *set_health_fall(void *state, const char *value)
     return read_count(state, value, &((struct proxy *)state)->health.fall);
 }
 
+static const char *set_upstream_h2(void *state, const char *value)
+{
+    (void)value;
+    ((struct proxy *)state)->upstream_h2 = true;
+    return NULL;
+}
+
 static const char *set_h2c(void *state, const char *value)
 {
     (void)value;
@@ -215,6 +222,11 @@ static const struct weir_option options[] = {
         .help = "speaks TLS to upstreams, whose certificates have to carry that name (or address); "
                 "the options below switch it on too, for certificates with the addresses",
         .set = set_upstream_tls,
+    },
+    {
+        .name = "upstream-h2",
+        .help = "speaks HTTP/2 to upstreams: with TLS to those that can, else to all",
+        .set = set_upstream_h2,
     },
     {
         .name = "ca",
@@ -329,6 +341,8 @@ int proxy_run(const struct command *self, int argc, char **argv)
     for (unsigned i = 0; i < p.upstream_count; i++)
         weir_lb_add(lb, p.upstreams[i]);
     set_listeners(&p, &service);
+    if (p.upstream_h2)
+        p.peer.alpn = p.peer.tls || p.peer.sni.len > 0 ? WEIR_H2 | WEIR_H1 : WEIR_H2;
     weir_server_expect_peer(server, &p.peer);
     if (p.peer.no_verify)
         fputs("weir: warning: --insecure: whoever answers at an upstream's address is trusted\n",

@@ -23,7 +23,8 @@ struct weir_peer {
     weir_str ca_file;         /* PEM: who may have signed its certificate; absent: the system's CAs */
     weir_str cert_file;       /* PEM: a certificate of ours, with its chain, for a peer that asks for one */
     weir_str key_file;        /* PEM: its key; absent: it is in cert_file */
-    unsigned alpn;            /* WEIR_H1: offer "http/1.1" by ALPN; 0: no ALPN, HTTP/1.1 */
+    unsigned alpn;            /* WEIR_H1 | WEIR_H2: what to offer by ALPN; 0: HTTP/1.1.
+                                 Without TLS, WEIR_H2 alone: HTTP/2 by prior knowledge */
     bool     no_verify;       /* DANGER: whoever answers is trusted */
     weir_str group;           /* a partition of the pool, chosen by you; absent: none */
     weir_dur connect_timeout; /* 0: the service's, as for all of these */

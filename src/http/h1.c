@@ -105,7 +105,7 @@ void h1_next(struct h1_conn *c)
     st->persistent = true;
     c->read_mode = c->write_mode = BODY_NONE;
     c->read_left = c->write_left = 0;
-    c->heard = false;
+    c->http.heard = false;
 }
 
 void h1_secured(struct h1_conn *c)

@@ -31,7 +31,6 @@ struct h1_conn {
     bool tunnel;         /* it has left HTTP, in one direction at least */
     bool tunnel_out;     /* in that of writing */
     bool cut;            /* close by RST: what was sent must not look complete */
-    bool heard;          /* a byte of the message has been seen */
     bool alien;          /* server: its first line does not claim to be HTTP/1 */
     bool preface;        /* server: what came is the beginning of HTTP/2 (http/h2.h); it is still in the buffer */
     struct arena *arena; /* of the message being read: trailers go there */

@@ -103,8 +103,8 @@ static int collect_head(struct h1_conn *c, struct h1_scan *scan, struct pace *pa
         if (rc == 0)
             return head_cut(c);
         if (rc < 0)
-            return c->role == H1_SERVER && !h1_buffered(c) && !c->heard ? 0 : rc;
-        c->heard = true;
+            return c->role == H1_SERVER && !h1_buffered(c) && !c->http.heard ? 0 : rc;
+        c->http.heard = true;
     }
 }
 

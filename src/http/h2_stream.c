@@ -175,6 +175,7 @@ static int h2_read_head(struct http_stream *http, struct weir_head *out, enum me
         TRY(event_wait(&st->in_event, until));
     if (rc < 0)
         return rc;
+    http->heard = true;
     st->arena = out->arena;
     rc = st->conn->server
              ? h2_parse_request(in, st->conn->config->limits, out, &http->framing, &fault)
@@ -185,6 +186,11 @@ static int h2_read_head(struct http_stream *http, struct weir_head *out, enum me
         return rc;
     }
     http->body_done = last;
+    if (out->method_id == METHOD_CONNECT) {
+        http->framing = (struct framing){ .mode = BODY_NONE, .persistent = true };
+        http->body_done = true; /* what follows is a tunnel, or nothing */
+        return 1;
+    }
     if (last && st->conn->server)
         http->framing = no_body(out);
     else if (last && http->framing.mode == BODY_CHUNKED)
@@ -367,7 +373,7 @@ static int h2_write(struct http_stream *http, const struct http_message *m, weir
 {
     struct h2_stream *st = h2_of(http);
     bool interim = m != NULL && m->head->status != 0 && m->head->status < 200;
-    bool bodyless = m != NULL && m->framing.mode == BODY_NONE;
+    bool bodyless = m != NULL && m->framing.mode == BODY_NONE && !m->tunnel;
     bool lend = piece.len > COPY_MAX;
     struct h2_out *o;
     int rc;
@@ -412,10 +418,23 @@ static int h2_gone(struct http_stream *http)
     return err;
 }
 
+/* DATA frames carry whatever it is (RFC 9113 8.5): only the end has to be looked for anew. */
+static void h2_tunnel(struct http_stream *http, bool in)
+{
+    struct h2_stream *st = h2_of(http);
+
+    if (!in)
+        return;
+    spin_lock(&st->lock);
+    http->body_done = st->in_ended && st->in_first == NULL;
+    spin_unlock(&st->lock);
+}
+
 static const struct http_ops h2_ops = {
     .read_head = h2_read_head,
     .read_body = h2_read_body,
     .write = h2_write,
+    .tunnel = h2_tunnel,
     .reset = h2_reset,
     .gone = h2_gone,
 };

@@ -69,6 +69,7 @@ struct http_stream {
     struct weir_head *trailers;            /* received, after HTTP_END; NULL: none */
     const struct weir_head *send_trailers; /* to be sent with `end`; NULL: none */
     struct framing framing;                /* of the message being read */
+    bool heard;                            /* a byte of the message to be read has come */
     bool body_done;                        /* its body has been read to its end */
     bool head_sent;                        /* a final head has left, at least in part */
     bool message_sent;                     /* a message has left completely */

@@ -7,6 +7,7 @@
 
 #include "net/connect.h"
 #include "pool/shard.h"
+#include "pool/shared.h"
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
 
@@ -40,6 +41,7 @@ int pool_start(unsigned max_idle)
         shard_init(&pool.shards[i]);
     pool.count = count;
     pool.max_idle = max_idle;
+    shared_start();
     atomic_init(&pool.places, 0);
     return 0;
 }
@@ -294,8 +296,18 @@ void upstream_close(struct upstream **closed)
     free(up);
 }
 
+void upstream_let_go(struct upstream **gone)
+{
+    struct upstream *up = *gone;
+
+    *gone = NULL;
+    shard_drop(shard_of(up), up->node);
+    free(up);
+}
+
 void pool_drain(void)
 {
+    shared_drain();
     for (unsigned i = 0; i < pool.count; i++) {
         struct shard *sh = &pool.shards[i];
         struct upstream *up;
@@ -311,6 +323,7 @@ void pool_drain(void)
 void pool_stats(struct pool_stats *out)
 {
     *out = (struct pool_stats){ .opened = 0 };
+    shared_stats(&out->reused);
     for (unsigned i = 0; i < pool.count; i++) {
         struct shard *sh = &pool.shards[i];
 

@@ -65,10 +65,13 @@ must_use int upstream_open(const struct peer_key *key, const struct addr *addr,
 /* Closes and frees `*up`, and clears it (NULL: nothing). Never blocks. */
 void upstream_close(struct upstream **up);
 
+/* What is left of `*up` when its stream has been taken over by somebody else; clears it. */
+void upstream_let_go(struct upstream **up);
+
 /* Closes all idle connections, and what is given back from now on (shutdown). From a worker. */
 void pool_drain(void);
 
-/* Numbers since the start: made; taken from the pool; closed to keep the bound; closed by their
+/* Numbers since the start, shared connections and their streams included: made; taken from the pool; closed to keep the bound; closed by their
  * idle timeout; closed because the peer closed them or talked. From any thread. */
 struct pool_stats {
     uint64_t opened, reused, evicted, expired, closed_by_peer;

@@ -80,7 +80,7 @@ int body_filter_up(struct weir_session *s, weir_str *piece)
 int body_filter_down(struct weir_session *s, weir_str *piece)
 {
     const struct weir_proxy *proxy = s->service->proxy;
-    const struct http_stream *up = &s->up->h1.http;
+    const struct http_stream *up = s->up_http;
 
     if (proxy->response_body_filter == NULL || up->framing.mode == BODY_NONE)
         return 0;

@@ -33,7 +33,7 @@ static int take_request_body(struct weir_session *s, weir_str *piece, struct pac
 
 static int write_upstream(struct weir_session *s, const struct http_message *m, weir_str piece)
 {
-    struct http_stream *up = &s->up->h1.http;
+    struct http_stream *up = s->up_http;
     int rc;
 
     if (s->down->body_done)
@@ -73,6 +73,7 @@ static int send_request(struct weir_session *s)
         .head = &s->up_req,
         .framing = s->down->framing,
         .upgrade = s->upgrade,
+        .te_trailers = head_lists_token(&s->req, FIELD_TE, LIT("trailers")),
     };
     weir_str piece;
     int rc;
@@ -121,7 +122,7 @@ static struct deadline head_deadline(const struct weir_session *s, bool waits)
 /* One response head, interim or final. */
 static int await_head(struct weir_session *s)
 {
-    struct http_stream *up = &s->up->h1.http;
+    struct http_stream *up = s->up_http;
     struct deadline until;
     int rc;
 
@@ -182,7 +183,7 @@ static int receive_head(struct weir_session *s)
 /* How the body of the response, of which `piece` is what there is, goes on to the client. */
 static struct http_message plan_response(struct weir_session *s, weir_str piece)
 {
-    const struct http_stream *up = &s->up->h1.http;
+    const struct http_stream *up = s->up_http;
     struct http_message m = {
         .head = &s->res,
         .framing = up->framing,
@@ -215,7 +216,7 @@ static int write_downstream(struct weir_session *s, weir_str piece, bool end)
 
 static int relay_body(struct weir_session *s)
 {
-    struct http_stream *up = &s->up->h1.http, *down = s->down;
+    struct http_stream *up = s->up_http, *down = s->down;
     struct pace *pace = NULL; /* first what is there: it leaves with the head */
     weir_str piece;
     int rc;

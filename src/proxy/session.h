@@ -45,7 +45,9 @@ struct weir_session {
 
     /* This try. */
     struct weir_peer peer;
-    struct upstream *up;
+    struct upstream *up;         /* HTTP/1: the connection is ours alone */
+    struct h2_stream *up_h2;     /* HTTP/2: a stream of one that is shared */
+    struct http_stream *up_http; /* either; NULL: there is none */
     struct weir_head up_req, up_res;
     struct tried tried;
     const char *up_name; /* the last upstream's, for logs; NULL: none */
@@ -54,6 +56,7 @@ struct weir_session {
     int connect_err;    /* of an earlier try */
     const char *connect_fault; /* words for it, or NULL */
     const struct addr *connect_failed[CONNECT_BACKENDS]; /* whom not to ask again by default */
+    unsigned refusals;  /* streams that an upstream refused */
     bool reused;        /* the connection came from the pool */
     bool fresh;         /* the next one must not: a pooled one was stale */
     bool untouched;     /* nothing was sent on this connection yet */

@@ -63,7 +63,7 @@ static int pump(struct weir_session *s, struct http_stream *from, struct http_st
 static int pump_up(void *arg)
 {
     struct weir_session *s = arg;
-    struct http_stream *up = &s->up->h1.http;
+    struct http_stream *up = s->up_http;
 
     co_label(s->service->proxy->name, "a tunnel, to the upstream");
     if (s->uploading)
@@ -85,7 +85,7 @@ static void let_go(struct weir_session *s)
 
 static int open_tunnel(struct weir_session *s, const struct http_message *m)
 {
-    struct http_stream *up = &s->up->h1.http;
+    struct http_stream *up = s->up_http;
     int rc;
 
     if (s->answered_here)

@@ -1,9 +1,12 @@
 /* upstream.c -- where a request goes, and the connection that takes it there. */
 #include <string.h>
 
+#include "pool/shared.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 #include "tls/tls.h"
+
+enum { REFUSALS = 3 };
 
 int weir_lb_pick(struct weir_lb *lb, struct weir_session *s, struct weir_peer *peer)
 {
@@ -127,30 +130,97 @@ static int secure(struct weir_session *s, const struct addr *addr)
     return rc == WEIR_EINVALID ? session_fail(s, rc, s->connect_fault) : rc;
 }
 
+static bool has_tls(const struct weir_session *s)
+{
+    return tls_wanted(&s->peer);
+}
+
+/* Without TLS there is nothing to negotiate: HTTP/2 only where nothing else is allowed. */
+static bool wants_h2(const struct weir_session *s)
+{
+    return (s->peer.alpn & WEIR_H2) && (has_tls(s) || !(s->peer.alpn & WEIR_H1));
+}
+
+static bool speaks_h2(const struct weir_session *s)
+{
+    const struct tls_info *tls = tls_info(&s->up->h1.net);
+
+    return tls != NULL ? tls->alpn == WEIR_H2 : wants_h2(s);
+}
+
 static int open_new(struct weir_session *s, const struct peer_key *key, const struct addr *addr)
 {
     struct deadline until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
 
     TRY(upstream_open(key, addr, s->peer.idle_timeout, deadline_min(until, s->limit), &s->up));
-    return tls_wanted(&s->peer) ? secure(s, addr) : 0;
+    return has_tls(s) ? secure(s, addr) : 0;
+}
+
+/* A new connection, by the turn of shared_obtain or not (`ours`): others may be waiting for what
+ * comes of it. */
+static int open_and_share(struct weir_session *s, const struct peer_key *key,
+                          const struct addr *addr, bool ours)
+{
+    int rc = open_new(s, key, addr);
+
+    if (rc == 0 && speaks_h2(s))
+        return shared_publish(key, &s->up, has_tls(s), &s->up_h2);
+    if (rc == 0 && wants_h2(s) && !(s->peer.alpn & WEIR_H1)) {
+        upstream_close(&s->up);
+        rc = session_fail(s, WEIR_EUPH2, "the upstream does not speak HTTP/2");
+    }
+    if (rc == 0 && ours)
+        shared_h1(key);
+    else if (ours)
+        shared_failed(key, rc);
+    return rc;
+}
+
+static int obtain_shared(struct weir_session *s, const struct peer_key *key,
+                         const struct addr *addr)
+{
+    struct deadline until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
+    int rc = shared_obtain(key, deadline_min(until, s->limit), &s->up_h2);
+
+    if (rc == SHARED_OPEN)
+        return open_and_share(s, key, addr, true);
+    s->reused = rc == SHARED_STREAM;
+    return rc;
+}
+
+static int obtain_alone(struct weir_session *s, const struct peer_key *key, const struct addr *addr)
+{
+    if (!s->fresh && s->req.method_id != METHOD_CONNECT)
+        s->up = pool_take(key, !repeatable(s));
+    s->reused = s->up != NULL;
+    return s->reused ? 0 : open_and_share(s, key, addr, false);
 }
 
 int upstream_obtain(struct weir_session *s)
 {
     const struct addr *addr = s->peer.internal.address;
     struct peer_key key;
+    int rc;
 
+    if (s->req.method_id == METHOD_CONNECT || s->upgrade.len > 0)
+        s->peer.alpn &= WEIR_H1; /* such a connection will be ours alone */
     if (peer_key_make(&key, addr, &s->peer) < 0)
         return session_fail(s, WEIR_EINVALID, "the peer's names are too long");
     s->connect_fault = NULL;
     s->tries++;
-    if (!s->fresh && s->req.method_id != METHOD_CONNECT)
-        s->up = pool_take(&key, !repeatable(s));
-    s->reused = s->up != NULL;
-    s->fresh = false;
+    s->reused = false;
     s->untouched = true;
-    if (!s->reused)
-        TRY(open_new(s, &key, addr));
+    rc = wants_h2(s) ? obtain_shared(s, &key, addr) : SHARED_H1;
+    if (rc == SHARED_H1)
+        rc = obtain_alone(s, &key, addr);
+    s->fresh = false;
+    if (rc < 0)
+        return rc;
+    if (s->up_h2 != NULL) {
+        s->up_http = h2_stream_http(s->up_h2);
+        return 0;
+    }
+    s->up_http = &s->up->h1.http;
     s->up->h1.limits =
         &s->service->answer_limits; /* a pooled one may have served another service */
     return 0;
@@ -184,36 +254,54 @@ static int not_connected(struct weir_session *s, int rc)
     return phase_fail_to_connect(s, rc, s->connect_fault);
 }
 
-/* A pooled connection that ended before a byte of response may have been closed by the upstream
- * just before our request came: then one more try on a new connection is safe, if the request may
- * be repeated. */
+/* A connection that was there, and ended before a byte of response, may have been closed by the
+ * upstream just before our request came: then one more try on a new one is safe, if the request
+ * may be repeated. A stream of HTTP/2 that is reset alone is another matter: the upstream has
+ * seen it. */
 static bool was_stale(const struct weir_session *s, int rc)
 {
-    return s->reused && !s->untouched && !s->up->h1.heard && s->err == 0 &&
-           (rc == WEIR_EUPCLOSED || rc == WEIR_EUPRESET) && repeatable(s) && !s->down->head_sent;
+    return s->reused && !s->untouched && !s->up_http->heard && s->err == 0 &&
+           (rc == WEIR_EUPCLOSED || (rc == WEIR_EUPRESET && s->up_h2 == NULL)) && repeatable(s) &&
+           !s->down->head_sent;
+}
+
+/* RFC 9113 8.7: what the upstream says it has not processed may be sent again, whatever it is, as
+ * long as its body is still there. */
+static bool was_refused(struct weir_session *s, int rc)
+{
+    return rc == WEIR_EUPREFUSED && s->err == 0 && s->received == 0 && !s->down->head_sent &&
+           s->refusals++ < REFUSALS;
+}
+
+/* Back to where it came from, or closed. */
+static void let_go(struct weir_session *s, int rc)
+{
+    if (s->up_h2 != NULL)
+        h2_stream_end(s->up_h2);
+    else if ((s->untouched || (rc >= 0 && h1_reusable(&s->up->h1))) && s->peer.idle_timeout > 0)
+        pool_give(&s->up);
+    else
+        upstream_close(&s->up);
+    s->up_h2 = NULL;
+    s->up_http = NULL;
 }
 
 int upstream_leave(struct weir_session *s, int rc)
 {
-    struct h1_conn *h1;
-    bool stale;
+    bool again;
 
-    if (s->up == NULL)
+    if (s->up_http == NULL)
         return not_connected(s, rc);
-    h1 = &s->up->h1;
     if (rc == WEIR_ECANCELED)
         rc = strand_cause();
     if (rc < 0) {
-        stale = was_stale(s, rc);
-        if (!stale) /* that may happen to the best of backends */
+        again = was_stale(s, rc) || was_refused(s, rc);
+        if (!again) /* that may happen to the best of backends */
             count_failure(s, rc);
-        rc = phase_error_while_proxy(s, rc, h1->http.fault, stale);
+        rc = phase_error_while_proxy(s, rc, s->up_http->fault, again);
     }
     if (s->req.method_id == METHOD_CONNECT)
         s->untouched = false; /* its peer need not even speak HTTP */
-    if ((s->untouched || (rc >= 0 && h1_reusable(h1))) && s->peer.idle_timeout > 0)
-        pool_give(&s->up);
-    else
-        upstream_close(&s->up);
+    let_go(s, rc);
     return rc;
 }

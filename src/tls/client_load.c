@@ -158,13 +158,17 @@ static int set_certificate(const struct weir_peer *peer, struct tls_client *c, c
 
 static int set_protocols(const struct weir_peer *peer, struct tls_client *c, char why[TLS_WHY])
 {
-    static const unsigned char h1[] = "\x08http/1.1";
+    static const char both[] = "\x02h2\x08http/1.1";
+    size_t from = peer->alpn & WEIR_H2 ? 0 : 3, to = peer->alpn & WEIR_H1 ? sizeof both - 1 : 3;
 
     if (peer->alpn == 0)
         return 0;
-    if (!(peer->alpn & WEIR_H1))
-        return tls_fault(why, WEIR_EINVALID, "alpn: this version speaks HTTP/1 to upstreams");
-    return SSL_CTX_set_alpn_protos(c->ctx, h1, sizeof h1 - 1) == 0 ? 0 : WEIR_ENOMEM;
+    if (from >= to)
+        return tls_fault(why, WEIR_EINVALID, "alpn: neither WEIR_H1 nor WEIR_H2");
+    return SSL_CTX_set_alpn_protos(c->ctx, (const unsigned char *)both + from,
+                                   (unsigned)(to - from)) == 0
+               ? 0
+               : WEIR_ENOMEM;
 }
 
 /* OpenSSL offers a session that the peer has sent: 1, it is ours now. */
