@@ -1,13 +1,15 @@
 #!/bin/sh
-# bare.sh [--build] -- does a clone of HEAD pass `./dev check` (or only `./dev build`) on a Debian 12
-# with nothing installed? Bootstraps one into a temporary folder, runs it there in a mount and process
-# name space of its own, and removes it. Needs root, debootstrap and a Debian mirror (MIRROR=URL).
+# bare.sh [--build|--demo] -- does a clone of HEAD pass `./dev check` (or only `./dev build`, or a
+# minute of `./dev demo`) on a Debian 12 with nothing installed? Bootstraps one into a temporary
+# folder, runs it there in a mount and process name space of its own, and removes it. Needs root,
+# debootstrap and a Debian mirror (MIRROR=URL).
 set -eu
 cd "$(dirname "$0")/.."
 case ${1-} in
 '') task='check' ;;
 --build) task='build' ;;
-*) echo 'usage: tests/bare.sh [--build]' >&2; exit 2 ;;
+--demo) task='demo --for 60' ;;
+*) echo 'usage: tests/bare.sh [--build|--demo]' >&2; exit 2 ;;
 esac
 [ "$(id -u)" = 0 ] || { echo 'bare.sh: chroot needs root' >&2; exit 2; }
 command -v debootstrap >/dev/null || { echo 'bare.sh: apt-get install debootstrap' >&2; exit 2; }
@@ -39,4 +41,4 @@ unshare --mount --pid --fork --kill-child --propagation private sh -eu -c '
     mount --rbind --make-rslave /dev "$1/dev"
     exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
         sh -c "cd /weir && ./dev $2"
-' bare "$bare" $task
+' bare "$bare" "$task"
