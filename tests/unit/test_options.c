@@ -110,8 +110,7 @@ static void texts_flags_and_lists(void **state)
 {
     static const char *const args[] = {
         "--access-log=off", "--via",         "--server-name",      "",   "--trusted",
-        "10.0.0.0/8",       "--trusted=::1", "--forwarded=append", "--forwarded-as=both",
-        NULL,
+        "10.0.0.0/8",       "--trusted=::1", "--forwarded=append", NULL,
     };
     struct cmdline c;
 
@@ -126,7 +125,6 @@ static void texts_flags_and_lists(void **state)
     assert_string_equal(c.settings.service.trusted[1], "::1");
     assert_null(c.settings.service.trusted[2]);
     assert_int_equal(c.settings.service.forwarding, WEIR_FORWARD_APPEND);
-    assert_int_equal(c.settings.service.forwarded_as, WEIR_FORWARDED_BOTH);
 }
 
 /* ---- errors ---------------------------------------------------------------------------------- */
@@ -278,7 +276,7 @@ static void help_wins_over_errors(void **state)
 static void options_over_fields_over_defaults(void **state)
 {
     static const char *const args[] = { "--timeout-body=1s", "--forwarded=off", "--max-body=off",
-                                        NULL };
+                                        "--forwarded-as=both", NULL };
     struct weir_service svc = {
         .body_timeout = 2 * WEIR_SEC,
         .send_timeout = 3 * WEIR_SEC,
@@ -299,6 +297,7 @@ static void options_over_fields_over_defaults(void **state)
     assert_int_equal(svc.request_timeout, 4 * WEIR_SEC);
     assert_int_equal(svc.idle_timeout, 60 * WEIR_SEC);
     assert_int_equal(svc.forwarding, WEIR_FORWARD_OFF);
+    assert_int_equal(svc.forwarded_as, WEIR_FORWARDED_BOTH);
     assert_true(svc.max_body == WEIR_UNLIMITED);
     assert_string_equal(svc.trusted[0], "::1");
     assert_string_equal(svc.server_name, "");
