@@ -40,8 +40,8 @@ static int bio_read(BIO *b, char *buf, int len)
             continue;
         }
         if (unlikely(n <= 0)) {
-            t->eof = n == 0;
-            t->broken = n < 0;
+            t->eof |= n == 0; /* if a send has taken the reset, only this is left for us */
+            t->broken |= n < 0;
             return n == 0 ? 0 : -1;
         }
         t->heard = true;

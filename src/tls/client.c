@@ -223,6 +223,9 @@ void tls_clients_forget(void)
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
+/* Kept and handed out as copies: a connection writes into the session that it has (one that breaks
+ * marks it as not to be resumed), and connections of one client live on several workers. */
+
 static struct kept_session *place_of(struct tls_client *c, uint64_t address)
 {
     return &c->sessions->kept[address % CLIENT_SESSIONS];
@@ -234,10 +237,8 @@ SSL_SESSION *client_session(struct tls_client *c, uint64_t address)
     SSL_SESSION *session = NULL;
 
     spin_lock(&c->sessions->lock);
-    if (kept->session != NULL && kept->address == address) {
-        session = kept->session;
-        SSL_SESSION_up_ref(session);
-    }
+    if (kept->session != NULL && kept->address == address)
+        session = SSL_SESSION_dup(kept->session);
     spin_unlock(&c->sessions->lock);
     return session;
 }
@@ -245,11 +246,14 @@ SSL_SESSION *client_session(struct tls_client *c, uint64_t address)
 void client_keep(struct tls_client *c, uint64_t address, SSL_SESSION *session)
 {
     struct kept_session *kept = place_of(c, address);
-    SSL_SESSION *before;
+    SSL_SESSION *copy = SSL_SESSION_dup(session), *before;
+
+    if (copy == NULL)
+        return;
 
     spin_lock(&c->sessions->lock);
     before = kept->session;
-    *kept = (struct kept_session){ .address = address, .session = session };
+    *kept = (struct kept_session){ .address = address, .session = copy };
     spin_unlock(&c->sessions->lock);
     SSL_SESSION_free(before);
 }

@@ -171,13 +171,13 @@ static int set_protocols(const struct weir_peer *peer, struct tls_client *c, cha
                : WEIR_ENOMEM;
 }
 
-/* OpenSSL offers a session that the peer has sent: 1, it is ours now. */
+/* The peer has sent a session. 0: OpenSSL's reference is not taken over. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     struct tls *t = BIO_get_data(SSL_get_rbio(ssl));
 
     client_keep(t->client, t->address, session);
-    return 1;
+    return 0;
 }
 
 int client_load(const struct weir_peer *peer, struct tls_client *c, char why[TLS_WHY])

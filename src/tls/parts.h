@@ -112,10 +112,10 @@ struct tls_client {
     struct client_sessions *sessions;
 };
 
-/* The session to offer to that address, with a reference; NULL: none. */
+/* The session to offer to that address, a copy for the caller; NULL: none. */
 SSL_SESSION *client_session(struct tls_client *c, uint64_t address);
 
-/* Keeps a session (takes the reference over). */
+/* Keeps a copy of a session for that address. */
 void client_keep(struct tls_client *c, uint64_t address, SSL_SESSION *session);
 
 /* client_load.c: the context of a client, from files; may block for long. */
