@@ -10,14 +10,21 @@
 #include "proxy/local.h"
 #include "runtime/sys.h"
 
-static void log_refusal(const struct addr *client)
+static void begin(struct log_record *r, char *buf, size_t size)
 {
-    char buf[512], now[RFC3339_LEN], text[ADDR_TEXT];
-    struct log_record r;
+    char now[RFC3339_LEN];
 
     clock_rfc3339(clock_wall(), now);
-    log_begin(&r, buf, sizeof(buf));
-    log_str(&r, "time", (weir_str){ now, sizeof(now) });
+    log_begin(r, buf, size);
+    log_str(r, "time", (weir_str){ now, sizeof(now) });
+}
+
+static void log_refusal(const struct addr *client)
+{
+    char buf[512], text[ADDR_TEXT];
+    struct log_record r;
+
+    begin(&r, buf, sizeof(buf));
     log_str(&r, "level", LIT("warning"));
     log_str(&r, "why", weir_str_from(weir_error_why(WEIR_EPERCLIENT)));
     log_str(&r, "msg", weir_str_from(weir_error_text(WEIR_EPERCLIENT)));
@@ -25,14 +32,55 @@ static void log_refusal(const struct addr *client)
     log_line(LOG_ERROR, log_end(&r));
 }
 
+/* As record_access, of a request that nobody will read. `sent`: of the body. */
+static void log_access(const struct service *svc, const struct addr *client, int status,
+                       size_t sent)
+{
+    char buf[1024], text[ADDR_TEXT];
+    struct log_record r;
+
+    if (!svc->access_log)
+        return;
+    begin(&r, buf, sizeof(buf));
+    log_str(&r, "service", WEIR(svc->proxy->name));
+    log_str(&r, "client", addr_print(client, text));
+    log_int(&r, "status", status);
+    log_int(&r, "sent", (int64_t)sent);
+    log_int(&r, "received", 0);
+    log_usec(&r, "duration", 0);
+    log_str(&r, "why", weir_str_from(weir_error_why(WEIR_EPERCLIENT)));
+    log_line(LOG_ACCESS, log_end(&r));
+}
+
 /* Nothing of it ever happens: the slot goes over to lingering before it is armed. */
 static const struct slot_class refused_class = { .name = "refused" };
+
+/* Says it and ends the connection. false: it was not said. */
+static bool tell(const struct gate *g, int fd, const struct addr *client, const char *text,
+                 size_t len)
+{
+    struct stream st = { .reset_err = WEIR_ECLIENTGONE, .drains = client->kind != ADDR_UNIX };
+
+    if (g->tls != NULL) { /* these words would not be understood */
+        sys_close(fd);
+        return false;
+    }
+    st.slot = slot_new(fd, &refused_class, NULL);
+    if (st.slot == NULL)
+        return false; /* and the descriptor is closed */
+    if (slot_register(st.slot, UINT_MAX) < 0 || sys_send(fd, text, len, 0) < 0) {
+        stream_close(&st, false);
+        return false;
+    }
+    linger_close(&st);
+    return true;
+}
 
 void refuse_client(const struct gate *g, int fd, const struct addr *client)
 {
     static const char body[] = "too many connections of one client\n";
-    weir_str name = g->front->service.server_name, date = http_date_now();
-    struct stream st = { .reset_err = WEIR_ECLIENTGONE, .drains = client->kind != ADDR_UNIX };
+    const struct service *svc = &g->front->service;
+    weir_str name = svc->server_name, date = http_date_now();
     char head[512];
     int len;
 
@@ -43,16 +91,8 @@ void refuse_client(const struct gate *g, int fd, const struct addr *client)
                    WEIR_ARG(date), name.len > 0 ? "Server: " : "", name.len > 0 ? name.ptr : "",
                    name.len > 0 ? "\r\n" : "", sizeof(body) - 1, body);
     log_refusal(client);
-    if (g->tls != NULL) {
-        sys_close(fd);
-        return;
-    }
-    st.slot = slot_new(fd, &refused_class, NULL);
-    if (st.slot == NULL)
-        return; /* and the descriptor is closed */
-    if (slot_register(st.slot, UINT_MAX) < 0 || sys_send(fd, head, (size_t)len, 0) < 0) {
-        stream_close(&st, false);
-        return;
-    }
-    linger_close(&st);
+    if (tell(g, fd, client, head, (size_t)len))
+        log_access(svc, client, 503, sizeof(body) - 1);
+    else
+        log_access(svc, client, 0, 0);
 }

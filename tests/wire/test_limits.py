@@ -201,6 +201,9 @@ def test_connections_per_client(weir, origin):
     assert own_answer(three.receive(), 503).get("Connection") == "close"
     assert three.closed() == "fin"
     why(p, "max_per_client")
+    line = next(x for x in p.log(3) if x["status"] == 503)
+    assert line["why"] == "max_per_client" and line["sent"] == 35
+    assert line["client"].startswith("127.0.0.1:") and "id" not in line and "target" not in line
     assert p.client(source="127.0.0.9").ask(request()).body == b"ok"
     one.close()
 
