@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from test_phases import PROGRAM, Phases
-from weirtest import OK, Ended, chunks, own_answer, poll, request, why
+from weirtest import OK, Authority, Ended, chunks, own_answer, poll, request, why
 
 ASK = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x")
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -504,3 +504,59 @@ def test_many_tunnels(weir, origin):
         assert c.closed() == "fin"
     assert all("why" not in line for line in p.log(50))
     poll(lambda: all(x.reader.end for x in o.conns), "ends")
+
+
+# Over TLS, either side.
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path)
+
+
+def test_tls_client(weir, origin, authority):
+    """The upstream's end is close_notify to the client, which may still send."""
+    def script(conn):
+        conn.request()
+        conn.send(SWITCH + b"bye")
+        conn.finish()
+        assert conn.reader.rest() == (b"early and long after", "fin")
+    o = origin(script)
+    crt, key = authority.certificate("server", "origin.test")
+    p = weir(o, "--cert", crt, "--key", key, listen=(), listen_tls=("127.0.0.1:0",))
+    c = p.client(tls=authority.client(), name="origin.test")
+    c.send(request("GET", "/", *ASK) + b"early and ")
+    assert c.receive().status == 101
+    assert c.reader.rest() == (b"bye", "fin")
+    c.send(b"long after")
+    c.finish()
+    line = p.log()[0]
+    assert (line["status"], line["received"], line["sent"]) == (101, 20, 3) and "why" not in line
+
+
+def test_tls_upstream(weir, origin, authority):
+    """The client's end is close_notify to the upstream, which may still send."""
+    def script(conn):
+        conn.request()
+        conn.send(SWITCH)
+        assert conn.reader.rest() == (b"bye", "fin")
+        conn.send(b"long after")
+    o = origin(script, tls=authority.server("up", "origin.test"))
+    p = weir("--upstream-tls", "origin.test", "--ca", authority.ca, o)
+    c, _ = upgraded(p)
+    c.send(b"bye")
+    c.finish()
+    assert c.reader.rest() == (b"long after", "fin")
+
+
+def test_large_both_ways_over_tls(weir, origin, authority):
+    data = bytes(range(256)) * 8192
+    o = origin(switching(echoing), tls=authority.server("up", "origin.test"))
+    crt, key = authority.certificate("server", "origin.test")
+    p = weir("--upstream-tls", "origin.test", "--ca", authority.ca, o, "--cert", crt,
+             "--key", key, listen=(), listen_tls=("127.0.0.1:0",))
+    c = p.client(tls=authority.client(), name="origin.test")
+    c.send(request("GET", "/", *ASK))
+    assert c.receive().status == 101
+    for at in range(0, len(data), 1 << 16):
+        c.send(data[at:at + (1 << 16)])
+        assert take(c.reader, 1 << 16) == data[at:at + (1 << 16)]
