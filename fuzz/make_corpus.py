@@ -31,7 +31,7 @@ TARGETS = [
     b'http://u@h/', b'http:///a', b'http:h', b'http:/\\h', b'ftp://h/', b'h:443', b'[::1]:443',
     b':80',
     b'h:99999', b'a.example.org', b'127.0.0.1:8080', b'[fe80::1%25eth0]', b'/.well-known/x',
-    b'/...',
+    b'/...', b'/|?|^`{}', b'/{', b'/?\\',
     b'/a/b/c/../../d', b'/[x]?y[]=z',
 ]
 
@@ -91,6 +91,9 @@ request_head = (
         b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
         get() + get(target=b'/second'),
         get(b'Content-Length: 5') + b'hello' + get(),
+        request(b'GET / HTTP/1.1', *[b'A:'] * 200),
+        get(b'x' * 100 + b': ' + b'y' * 100, b'Content-Length' + b'x' * 17 + b': 1'),
+        get(target=b'/x?[]|^`{}'), get(target=b'/{}'), get(target=b'http://b/|?{}'),
     ]
 )
 
@@ -131,6 +134,7 @@ chunked = [
     b'0\r\nA: b\r\nC: d\r\n\r\n', b'0\r\nHost: evil\r\nContent-Length: 5\r\nETag: x\r\n\r\n',
     b'0\r\nA : b\r\n\r\n',
     b'0\r\n folded\r\n\r\n', b'0\r\nA: b\n\n', b'0\r\n\n', b'0\r\nA\r\n\r\n',
+    b'0\r\n' + b'A:\r\n' * 200 + b'\r\n',
     b'0\r\nX-Forwarded-For: 1\r\nIf-Match: *\r\n\r\n', b'1;' + b'x' * 300 + b'\r\ny\r\n0\r\n\r\n',
 ]
 

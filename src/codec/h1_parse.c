@@ -21,6 +21,12 @@ static int refuse(struct h1_fault *fault, int err, const char *reason)
     return err;
 }
 
+/* Where the next field goes; without memory for fields, NULL, to which nothing may be added. */
+static struct field *first_free(struct weir_head *h)
+{
+    return h->fields != NULL ? h->fields + h->count : NULL;
+}
+
 /* The lines behind the start line. `*twice` tells which known names stand there more than once. */
 static int parse_fields(const char *text, const struct h1_scan *scan,
                         const struct h1_limits *limits, const struct refusals *as,
@@ -34,7 +40,7 @@ static int parse_fields(const char *text, const struct h1_scan *scan,
         return refuse(fault, as->field_count, "more fields than --max-fields");
     if (!head_reserve(out, (uint32_t)count))
         return refuse(fault, WEIR_ENOMEM, weir_error_text(WEIR_ENOMEM));
-    split.fields = out->fields + out->count;
+    split.fields = first_free(out);
     rc = h1_split(text, scan, 1, limits->max_field, &split);
     if (unlikely(rc != SPLIT_DONE))
         return refuse(fault, rc == SPLIT_BAD ? as->malformed : as->field_size, split.reason);
@@ -300,7 +306,7 @@ int h1_parse_trailers(const char *text, const struct h1_scan *scan, const struct
         return refuse(fault, err, "more trailers than --max-fields");
     if (!head_reserve(out, (uint32_t)scan->lines))
         return refuse(fault, WEIR_ENOMEM, weir_error_text(WEIR_ENOMEM));
-    split.fields = out->fields + out->count;
+    split.fields = first_free(out);
     if (h1_split(text, scan, 0, limits->max_field, &split) != SPLIT_DONE)
         return refuse(fault, err, split.reason);
     for (size_t i = 0; i < scan->lines; i++) {

@@ -76,14 +76,15 @@ static inline uint64_t add_lowest(uint32_t *end, size_t base, uint64_t cr)
 static inline __attribute__((always_inline)) void add_lines(struct h1_scan *s, size_t base,
                                                             uint64_t cr)
 {
-    uint32_t *to = s->ends + s->lines;
     size_t n = (size_t)__builtin_popcountll(cr);
+    uint32_t *to;
 
     if (unlikely(n > 3 || s->lines + 3 > H1_ENDS)) {
         for (; cr != 0; cr &= cr - 1)
             add_line(s, base + (size_t)__builtin_ctzll(cr));
         return;
     }
+    to = s->ends + s->lines;
     cr = add_lowest(to, base, cr);
     cr = add_lowest(to + 1, base, cr);
     add_lowest(to + 2, base, cr);
