@@ -106,10 +106,14 @@ def run_rounds(bench, kind, names, options, end, failed):
     return [{n: f for n, f in r.items() if n not in failed} for r in rounds]
 
 
-def run_calls(bench, names, failed):
+def run_calls(bench, names, failed, end):
+    """Until `end`: the rounds need their time."""
     calls = {}
     for name in names:
         if name in failed:
+            continue
+        if time.monotonic() > end:
+            print(f"  calls of {name} were not counted: no time is left for it", file=sys.stderr)
             continue
         try:
             calls[name] = count_calls(bench, name)
@@ -130,7 +134,7 @@ def chosen(case, part, only):
 
 def run_part(case, part, options, files, end):
     """Measures and shows one kind of load. True if every proxy has figures."""
-    names = chosen(case, part, options.only)
+    names, begin = chosen(case, part, options.only), time.monotonic()
     failed, versions = {}, {}
     for name in names:
         try:
@@ -141,7 +145,7 @@ def run_part(case, part, options, files, end):
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as directory, \
             Bench(part, options, directory, files) as bench:
         counted = case.kind == "cpu" and case.calls and not options.no_calls
-        calls = run_calls(bench, names, failed) if counted else {}
+        calls = run_calls(bench, names, failed, begin + (end - begin) / 4) if counted else {}
         rounds = run_rounds(bench, case.kind, names, options, end, failed)
     summary = summarise(case, part, names, options, versions, ROOT,
                         {"rounds": rounds, "calls": calls, "failed": failed,

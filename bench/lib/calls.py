@@ -11,8 +11,6 @@ from lib import BenchError
 from lib.measure import PATIENCE, go
 from lib.processes import Process
 
-COUNTED_REQUESTS = 4000
-
 
 def attach_strace(proxy, core, path):
     """strace -c on all of a proxy's processes; returns once it holds them."""
@@ -51,7 +49,7 @@ def count_calls(bench, name):
         raise BenchError("strace is not installed: apt-get install --no-install-recommends strace")
     path = os.path.join(bench.dir, "strace.txt")
     with bench.proxy(name) as (proxy, address), \
-            bench.warm_load(address, ["-n", str(COUNTED_REQUESTS)]) as load:
+            bench.warm_load(address, ["-n", str(bench.part.counted)]) as load:
         with attach_strace(proxy, bench.load_core, path) as strace:
             _, origin = go(bench, load, proxy, 60)
             strace.popen.send_signal(signal.SIGINT)

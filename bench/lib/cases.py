@@ -42,6 +42,7 @@ class Part:
     h2: bool = False        # the proxy speaks HTTP/2 to clients
     origin_h2: bool = False
     pool: int = 0           # idle upstream connections of the whole process; 0: enough for all
+    counted: int = 4000     # requests under strace
     connections: int = 64   # kinds memory, attack, open
     attack: str = ""        # kind attack: heads, bodies, readers
     deadline: float = 0     # kind attack: seconds after which attackers are to be cut
@@ -88,7 +89,7 @@ def h2_part(title, **more):
 def body_part(text, size, *bounds):
     return Part(f"body of {text}, 64 connections",
                 ["-c", "64", "--path", f"/b/{size}", "--length", str(size)], extra=BIG_BODIES,
-                bounds=bounds)
+                bounds=bounds, counted=min(4000, (64 << 20) // size))
 
 
 def handshake_part(version, resumed):
