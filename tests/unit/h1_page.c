@@ -53,8 +53,8 @@ static void print_byte(FILE *out, unsigned char c)
         fputs("\\n", out);
     else if (c == '\t')
         fputs("\\t", out);
-    else if (c == '|')
-        fputs("\\|", out);
+    else if (c == '|' || c == '\\')
+        fprintf(out, "\\%c", c);
     else if (c < 0x20 || c >= 0x7f)
         fprintf(out, "\\x%02x", c);
     else
