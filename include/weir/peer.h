@@ -13,15 +13,15 @@ struct weir_session;
 /* Versions of HTTP, negotiated by ALPN (RFC 7301) where there is TLS. */
 enum { WEIR_H1 = 1, WEIR_H2 = 2 };
 
-/* Zeroed before each call of upstream_peer. Slices must live as long as the session (weir_printf and
- * literals do). Whatever is set here is part of the pool's key, the durations except: two requests share a
- * connection only if all of it is equal. */
+/* Zeroed before each call of upstream_peer. Slices must live as long as the session (weir_printf
+ * and literals do). Whatever is set here is part of the pool's key, the durations except: two
+ * requests share a connection only if all of it is equal. */
 struct weir_peer {
     bool     tls;             /* speak TLS to it: implied by `sni` */
-    weir_str sni;             /* the name it is asked for, and that its certificate has to carry; absent: the
-                               * certificate has to carry its IP address */
-    weir_str ca_file;         /* PEM: who may have signed its certificate; absent: the system's CAs */
-    weir_str cert_file;       /* PEM: a certificate of ours, with its chain, for a peer that asks for one */
+    weir_str sni;             /* the name it is asked for, and that its certificate has to carry;
+                                 absent: the certificate has to carry its IP address */
+    weir_str ca_file;         /* PEM: who may have signed it; absent: the system's CAs */
+    weir_str cert_file;       /* PEM: a certificate of ours and its chain, if it asks for one */
     weir_str key_file;        /* PEM: its key; absent: it is in cert_file */
     unsigned alpn;            /* WEIR_H1 | WEIR_H2: what to offer by ALPN; 0: HTTP/1.1.
                                  Without TLS, WEIR_H2 alone: HTTP/2 by prior knowledge */
@@ -40,8 +40,9 @@ struct weir_peer {
     } internal;
 };
 
-/* Sets the address: `1.2.3.4:80`, `[::1]:80`, `unix:/path` (host names need a load balancer, which resolves
- * them off the workers: weir_lb_new). 0, or WEIR_EINVALID for anything else. Never blocks. */
+/* Sets the address: `1.2.3.4:80`, `[::1]:80`, `unix:/path` (host names need a load balancer,
+ * which resolves them off the workers: weir_lb_new). 0, or WEIR_EINVALID for anything else.
+ * Never blocks. */
 int weir_peer_address(struct weir_session *s, struct weir_peer *peer, const char *addr);
 
 /* The address of a peer, as it stands in the logs; absent before one was chosen. Never blocks. */

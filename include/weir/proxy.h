@@ -96,13 +96,14 @@ struct weir_proxy {
  *   looks, or does nothing for this request, says so by weir_body_unchanged, and all of that is
  *   left as it came. */
 
-/* Tunnels. A request of HTTP/1.1 that asks for another protocol (Upgrade; WebSocket is one) offers it to
- * the upstream, but for h2c, HTTP and TLS, which would hide requests from the phases. If that switches
- * (101) to what was offered, both sides are connected: bytes pass as they are, until both have ended;
- * one that ends its direction may still receive. CONNECT, where the service allows it, is connected to
- * whom upstream_peer chooses, by `weir_target` of the request: check whom you let through where. It has
- * no upstream_request_filter and no upstream_response_filter; response_filter sees the 200. Body filters
- * do not see the bytes of a tunnel; weir_bytes_received and weir_bytes_sent count them. */
+/* Tunnels. A request of HTTP/1.1 that asks for another protocol (Upgrade; WebSocket is one) offers
+ * it to the upstream, but for h2c, HTTP and TLS, which would hide requests from the phases. If that
+ * switches (101) to what was offered, both sides are connected: bytes pass as they are, until both
+ * have ended; one that ends its direction may still receive. CONNECT, where the service allows it,
+ * is connected to whom upstream_peer chooses, by `weir_target` of the request: check whom you let
+ * through where. It has no upstream_request_filter and no upstream_response_filter; response_filter
+ * sees the 200. Body filters do not see the bytes of a tunnel; weir_bytes_received and
+ * weir_bytes_sent count them. */
 
 enum { WEIR_LISTENERS = 16, WEIR_TRUSTED = 16 };
 

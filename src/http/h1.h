@@ -32,7 +32,7 @@ struct h1_conn {
     bool tunnel_out;     /* in that of writing */
     bool cut;            /* close by RST: what was sent must not look complete */
     bool alien;          /* server: its first line does not claim to be HTTP/1 */
-    bool preface;        /* server: what came is the beginning of HTTP/2 (http/h2.h); it is still in the buffer */
+    bool preface;        /* server: what came, and is still in the buffer, begins HTTP/2 */
     struct arena *arena; /* of the message being read: trailers go there */
 };
 

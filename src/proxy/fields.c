@@ -21,8 +21,8 @@ static int check_expect(struct weir_session *s)
     return 0;
 }
 
-/* Protocols that are HTTP again, or a layer below it: what they would carry through a tunnel is requests
- * that no phase of the proxy has seen. */
+/* Protocols that are HTTP again, or a layer below it: what they would carry through a tunnel is
+ * requests that no phase of the proxy has seen. */
 static bool hides_requests(weir_str protocols)
 {
     static const char *const names[] = { "h2c", "http/", "tls/" };

@@ -170,8 +170,7 @@ static int receive_head(struct weir_session *s)
     for (;;) {
         TRY(await_head(s));
         if (s->up_res.status == 101 && !switch_agrees(s))
-            return session_fail(s, WEIR_EUPSWITCH, s->upgrade.ptr != NULL ? "to what was not offered"
-                                                                          : NULL);
+            return session_fail(s, WEIR_EUPSWITCH, NULL);
         if (s->up_res.status == 101 || s->up_res.status >= 200)
             break;
         TRY(relay_interim(s));

@@ -1,5 +1,5 @@
-/* last_hop.c -- OPTIONS and TRACE that ask for us and not for the origin: Max-Forwards is 0 (RFC 9110
- * 7.6.2). */
+/* last_hop.c -- OPTIONS and TRACE that ask for us and not for the origin: Max-Forwards is 0 (RFC
+ * 9110 7.6.2). */
 #include "codec/forwarded.h"
 #include "codec/h1_print.h"
 #include "proxy/session.h"

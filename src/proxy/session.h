@@ -135,8 +135,8 @@ int upstream_leave(struct weir_session *s, int rc);
 /* forward.c: request up, response down, at the same time. */
 int forward(struct weir_session *s);
 
-/* tunnel.c: from the 101 in s->up_res on, within the scope of the try; after CONNECT, in the place of
- * `forward`. */
+/* tunnel.c: from the 101 in s->up_res on, within the scope of the try; after CONNECT, in the place
+ * of `forward`. */
 int tunnel_switch(struct weir_session *s);
 int tunnel_connect(struct weir_session *s);
 

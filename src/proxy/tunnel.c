@@ -1,9 +1,10 @@
 /* tunnel.c -- a connection that leaves HTTP, by a 101 to an upgrade or by CONNECT (RFC 9110 7.8,
  * 9.3.6): bytes both ways, until both sides have said their end.
  *
- * Two coroutines of the request's strand, one for each direction; one that waits holds no buffer. A
- * side that ends its direction is told to the other, which may go on. A side that breaks is cut off
- * from the other by a reset. Bytes that were read behind a head are the first ones of the tunnel. */
+ * Two coroutines of the request's strand, one for each direction; one that waits holds no
+ * buffer. A side that ends its direction is told to the other, which may go on. A side that
+ * breaks is cut off from the other by a reset. Bytes that were read behind a head are the first
+ * ones of the tunnel. */
 #include "proxy/downstream.h"
 #include "proxy/local.h"
 #include "proxy/session.h"

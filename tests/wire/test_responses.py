@@ -119,6 +119,40 @@ def test_cut_off_bodies(weir, origin, raw, data, end):
     assert len(o.conns) == 2
 
 
+@pytest.mark.parametrize("end", ["close", "reset"])
+@pytest.mark.parametrize("raw", [
+    b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 9\r\n\r\nsome body",
+    b"HTTP/1.1 103 Hints\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"4\r\nsome\r\n5;x\r\n body\r\n0\r\nT: u\r\n\r\n"], ids=["length", "chunked"])
+def test_ends_at_every_byte(weir, origin, raw, end):
+    """Wherever a response breaks off: an error, or a body that is seen to be cut off; and the next
+    request, on a connection of its own, is none the worse."""
+    def script(conn):
+        while (req := conn.request()) is not None and req.target == "/ok":
+            conn.send(OK)
+        if req is not None:
+            conn.send(raw[:int(req.target[1:])])
+        if end == "reset":
+            conn.reset()
+    o = origin(script)
+    p = weir("--workers", 1, o)
+    head = raw.rindex(b"\r\n\r\n", 0, raw.index(b"some")) + 4
+    for n in range(len(raw)):
+        c = p.client()
+        c.send(request("POST", f"/{n}"))
+        if n < head:
+            assert c.receive("POST").status == 502, n
+        elif end == "close":
+            assert b"some body".startswith(c.truncated("POST").body), n
+        else:
+            try:
+                assert c.receive("POST").status == 502, n   # the reset overtook the head
+            except Ended as gone:
+                assert b"some body".startswith(gone.partial.body), n
+        c.close()
+        assert p.ask(request("POST", "/ok")).body == b"ok", n
+
+
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
 def test_reset_of_a_close_delimited_body(weir, origin, version):
     """A reset is not a close: the body must not look complete."""
