@@ -1,9 +1,9 @@
 /* bio.c -- how OpenSSL reads and writes: through the slot of the connection, by the rules of
  * RUNTIME.md R2, without ever waiting.
  *
- * OpenSSL asks for as much as its buffer holds (read-ahead), so a request and what follows it is one
- * call. A short recv or send means drained here as anywhere else: it is the socket's count, not that
- * of SSL_read. */
+ * OpenSSL asks for as much as its buffer holds (read-ahead), so a request and what follows it is
+ * one call. A short recv or send means drained here as anywhere else: it is the socket's count, not
+ * that of SSL_read. */
 #include <errno.h>
 #include <pthread.h>
 

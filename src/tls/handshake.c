@@ -1,11 +1,11 @@
 /* handshake.c -- from a plain stream to one with TLS, either side.
  *
- * A handshake is a few steps, each as far as what has arrived allows. Most cost some 100 us, which a
- * worker does itself. Signing with RSA costs much more, and meanwhile no other connection of this
- * worker would be served: so a step that may sign with a slow key goes to a helper thread, if others
- * are waiting for this worker, and with a very slow one always (5 ms are long also for who comes next;
- * the way to a helper and back is some 20 us). P-256 and Ed25519 sign in 30 us: they stay.
- * The strand is parked meanwhile, so the connection has one user at any time. */
+ * A handshake is a few steps, each as far as what has arrived allows. Most cost some 100 us, which
+ * a worker does itself. Signing with RSA costs much more, and meanwhile no other connection of this
+ * worker would be served: so a step that may sign with a slow key goes to a helper thread, if
+ * others are waiting for this worker, and with a very slow one always (4 ms are long also for who
+ * comes next; the way to a helper and back is some 20 us). P-256 and Ed25519 sign in 20 to 40 us:
+ * they stay. The strand is parked meanwhile, so the connection has one user at any time. */
 #include <arpa/inet.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -22,8 +22,8 @@ struct shake {
     enum slowness slowness;
     bool done, failed;
     bool plain_http;
-    long verified;      /* X509_V_OK, or why not */
-    char reason[128];   /* failed: OpenSSL's words */
+    long verified;    /* X509_V_OK, or why not */
+    char reason[128]; /* failed: OpenSSL's words */
 };
 
 /* ---- a step ---------------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ struct tls {
     struct tls_client *client; /* a reference; NULL: we are the server */
     uint64_t address;          /* client: hash of the peer's address, for its sessions */
     uint8_t end;               /* END_*: why there is nothing more to read */
-    uint8_t blocked;           /* the last look at the socket found nothing to do there: BLOCKED_* */
+    uint8_t blocked;           /* the last look at the socket found nothing to do: BLOCKED_* */
     bool drains;               /* as stream.drains */
     bool look;                 /* ask the kernel also without a reported event */
     bool more;                 /* OpenSSL holds bytes that were not looked at yet */

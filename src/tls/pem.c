@@ -145,9 +145,9 @@ int pem_read_pair(const char *cert, const char *key, bool shared_key, struct pem
     if (rc == 0) {
         out->cert = sk_X509_shift(out->chain);
         if (X509_check_private_key(out->cert, out->key) != 1)
-            rc = tls_fault(why, WEIR_EINVALID,
-                           "%s: this key does not belong to the first certificate in %s", key,
-                           cert);
+            rc =
+                tls_fault(why, WEIR_EINVALID,
+                          "%s: this key does not belong to the first certificate in %s", key, cert);
         ERR_clear_error();
     }
     if (rc < 0)
@@ -160,7 +160,7 @@ void pem_pair_done(struct pem_pair *pair)
     X509_free(pair->cert);
     EVP_PKEY_free(pair->key);
     sk_X509_pop_free(pair->chain, X509_free);
-    *pair = (struct pem_pair){ NULL };
+    *pair = (struct pem_pair){ .cert = NULL };
 }
 
 int pem_use_pair(SSL_CTX *ctx, const struct pem_pair *pair, const char *cert, char why[TLS_WHY])

@@ -8,8 +8,8 @@
 
 /* What we speak, best first, as ALPN writes it. */
 static const struct {
-    unsigned      bit;
-    const char   *name;
+    unsigned bit;
+    const char *name;
     unsigned char len;
 } protocols[] = {
     { WEIR_H2, "h2", 2 },

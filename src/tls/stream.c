@@ -9,7 +9,7 @@
 #include "runtime/runtime.h"
 #include "tls/parts.h"
 
-enum { RECORD = 16384 };                   /* the most that one record carries */
+enum { RECORD = 16384 }; /* the most that one record carries */
 #define ACROSS (5 * WEIR_MS)
 
 /* One stay on the worker's stack. */
@@ -31,8 +31,8 @@ static bool was_alert(void)
     return ERR_GET_LIB(err) == ERR_LIB_SSL && ERR_GET_REASON(err) >= SSL_AD_REASON_OFFSET;
 }
 
-/* Reading found no data: if it does not wait for the socket, there will never be more. What there is
- * to read then is the end (`more`), now and whenever it is tried again. */
+/* Reading found no data: if it does not wait for the socket, there will never be more. What there
+ * is to read then is the end (`more`), now and whenever it is tried again. */
 static void note_outcome(struct tls *t)
 {
     t->more = t->blocked == 0;
@@ -220,8 +220,8 @@ static size_t gather(char *to, struct iovec **iov, int *n)
     return used;
 }
 
-/* Pieces are gathered, so that a head and a small body are one record and one send. What is a record
- * by itself, or the last piece, goes out from where it is. */
+/* Pieces are gathered, so that a head and a small body are one record and one send. What is a
+ * record by itself, or the last piece, goes out from where it is. */
 static int tls_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
 {
     struct stream_wait wait = { .begun = false };

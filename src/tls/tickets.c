@@ -1,9 +1,9 @@
 /* tickets.c -- keys for session tickets, new ones every few hours.
  *
  * A ticket is the session itself, sealed with a key of ours: whoever gets that key later can read
- * the TLS 1.2 sessions that were recorded. OpenSSL keeps one key for ever. Ours are drawn at random,
- * seal for KEY_LIFE and open for as long again, and never leave the process. All workers share them
- * under a lock that is held for a copy. */
+ * the TLS 1.2 sessions that were recorded. OpenSSL keeps one key for ever. Ours are drawn at
+ * random, seal for KEY_LIFE and open for as long again, and never leave the process. All workers
+ * share them under a lock that is held for a copy. */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

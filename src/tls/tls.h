@@ -43,7 +43,7 @@ must_use int tls_server_new(const struct tls_server_config *config, struct tls_s
                             char why[TLS_WHY]);
 void         tls_server_free(struct tls_server **server); /* NULL: nothing; connections go on */
 
-/* Something to tell at the start that does not prevent it (an expired certificate); NULL: nothing. */
+/* Something to tell at the start that does not prevent it (an expired certificate), or NULL. */
 const char *tls_server_warning(const struct tls_server *server);
 
 /* The client's handshake. 0, and the stream has TLS; or, with words in `why`, and the stream is

@@ -1,5 +1,5 @@
-/* test_tls.c -- TLS between two strands on two workers: what is negotiated, that bytes arrive as they
- * were sent, how each end looks to the other, and what identities share. */
+/* test_tls.c -- TLS between two strands on two workers: what is negotiated, that bytes arrive as
+ * they were sent, how each end looks to the other, and what identities share. */
 #include "workers.h"
 
 #include "certs.h"
@@ -104,8 +104,9 @@ static void over_tls(void (*at_server)(struct stream *), void (*at_client)(struc
 {
     struct weir_peer peer = trusting("origin.test");
     struct tls_server *server = new_server();
-    struct pair p = { .server = server, .peer = &peer, .at_server = at_server,
-                      .at_client = at_client };
+    struct pair p = {
+        .server = server, .peer = &peer, .at_server = at_server, .at_client = at_client
+    };
 
     start();
     meet(&p);
@@ -191,8 +192,9 @@ static void whom_it_trusts(void **state)
     start();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct weir_peer peer = trusting(cases[i].name), stranger = peer, blind;
-        struct pair p = { .server = server, .peer = &peer, .to = cases[i].to,
-                          .want = cases[i].want };
+        struct pair p = {
+            .server = server, .peer = &peer, .to = cases[i].to, .want = cases[i].want
+        };
 
         meet(&p);
         stranger.ca_file = weir_str_from(certs.other_cert);
@@ -530,8 +532,9 @@ static void all_at_once(void **state)
     (void)state;
     workers_start(4);
     for (unsigned i = 0; i < PAIRS; i++) {
-        pairs[i] = (struct pair){ .server = server, .peer = &peer, .at_server = answers,
-                                  .at_client = talks };
+        pairs[i] = (struct pair){
+            .server = server, .peer = &peer, .at_server = answers, .at_client = talks
+        };
         tcp_pair(pairs[i].fd);
         workers_run(i % 4, server_end, &pairs[i]);
         workers_run((i + 1) % 4, client_end, &pairs[i]);
@@ -548,7 +551,9 @@ static void bad_peers(void *arg)
         { .sni = LIT("a"), .cert_file = LIT("/none"), .no_verify = true },
         { .sni = { nul, 3 }, .no_verify = true },
         { .sni = LIT("a"), .key_file = weir_str_from(certs.key), .no_verify = true },
-        { .sni = LIT("a"), .no_verify = true, .cert_file = weir_str_from(certs.cert),
+        { .sni = LIT("a"),
+          .no_verify = true,
+          .cert_file = weir_str_from(certs.cert),
           .key_file = weir_str_from(certs.other_key) },
     };
 

@@ -28,7 +28,7 @@ def other(tmp_path):
 def failed(proxy, status, word, detail=""):
     own_answer(proxy.ask(request()), status)
     why(proxy, word)
-    assert detail in proxy.text, proxy.text
+    proxy.wait_text(re.escape(detail))
     assert proxy.log()[0]["why"] == word
 
 
@@ -179,7 +179,9 @@ def test_client_certificates(weir, origin, authority, other, version):
     for ours in ([], ["--upstream-cert", strange[0], "--upstream-key", strange[1]]):
         q = weir(o, "--upstream-tls", NAME, *ca(authority), *ours)
         own_answer(q.ask(request()), 502)
-        why(q, "upstream_tls")
+        # in TLS 1.3 the origin looks at it when we are done, and its alert may be lost by a reset
+        why(q, "upstream_tls" if version == ssl.TLSVersion.TLSv1_2
+            else "upstream_(tls|reset|closed)")
 
 
 @quick
