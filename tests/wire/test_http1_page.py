@@ -1,5 +1,6 @@
-"""docs/http1.md is true of the binary: each request of the page is sent, and what the client is told and
-what the origin received is what the page says."""
+"""docs/http1.md is true of the binary. Each request of the page is sent: what the client is told and what
+the origin received is what the page says. Each response of the page is given by an origin: what the client
+gets, and whether the upstream connection is used again, is what the page says."""
 
 import re
 
@@ -10,6 +11,7 @@ from weirtest.proxy import ROOT
 
 ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "|": "|", "\\": "\\"}
 BOUNDS = ("--max-head", "2KiB", "--max-field", "512B", "--max-target", "256B", "--max-fields", "20")
+HALF = ("--max-head", "1KiB", "--max-field", "256B", "--max-target", "128B", "--max-fields", "10")
 FENCE = request("GET", "/fence")
 
 
@@ -21,18 +23,23 @@ def decode(code):
     return re.sub(r"\\(x..|.)", lambda m: ESCAPES.get(m[1]) or chr(int(m[1][1:], 16)), text)
 
 
-def sections():
-    """The titles of the page's requests, with their rows (input, answer, next)."""
-    requests, title, rows = False, None, {}
+def sections(part):
+    """The titles of a part of the page, with their rows (to which method, input, answer, next)."""
+    here, title, rows = False, None, {}
     for line in (ROOT / "docs/http1.md").read_text().splitlines():
         if line.startswith("## "):
-            requests = line == "## Requests"
+            here = line == f"## {part}"
         elif line.startswith("### "):
             title = line[4:]
-        elif requests and line.startswith("| ") and not line.startswith("| input"):
+        elif here and line.startswith("| ") and not line.startswith("| input"):
             cells = line[2:-2].split(" | ")
-            rows.setdefault(title, []).append((decode(cells[0]), cells[1], cells[2] == "yes"))
+            to, code = re.fullmatch(r"(?:to (\w+): )?(.*)", cells[0]).groups()
+            rows.setdefault(title, []).append((to or "GET", decode(code), cells[1], cells[2] == "yes"))
     return rows
+
+
+def inside(brackets):
+    return re.findall(r" [{[](.*?)[]}](?= |$)", brackets)
 
 
 def understood(answer):
@@ -41,8 +48,7 @@ def understood(answer):
                          decode(answer), re.DOTALL)
     assert parts, answer
     method, target, host, fields, body, trailers = parts.groups()
-    return (method, target, host, re.findall(r" \{([^}]*)\}", fields), body or "",
-            re.findall(r" \[([^]]*)\]", trailers))
+    return method, target, host, inside(fields), body or "", inside(trailers)
 
 
 def check_good(client, origin, answer, goes_on):
@@ -89,14 +95,77 @@ def check(proxy, origin, raw, answer, goes_on):
     origin.wait(lambda: cut_off(origin) == cut + len(seen), "the end of what was cut off")
 
 
-@pytest.mark.parametrize("title, rows", sections().items())
-def test_page(weir, origin, title, rows):
+@pytest.mark.quick
+@pytest.mark.parametrize("title, rows", sections("Requests").items())
+def test_requests(weir, origin, title, rows):
     o = origin()
     p = weir("--workers", 1, *BOUNDS, o)
-    for raw, answer, goes_on in rows:
+    for _, raw, answer, goes_on in rows:
         if raw.startswith(("CONNECT", "TRACE")) and not answer.startswith("**"):
             continue                # whether it is allowed is a matter of the service
         try:
             check(p, o, raw, answer, goes_on)
         except Exception as error:
             raise AssertionError(f"{raw!r}: {answer}") from error
+
+
+def answered(answer):
+    """What a response is understood as: interim statuses, status, fields, stated length, body, trailers."""
+    parts = re.fullmatch(r"((?:\d+(?: \{[^}]*\})*, )*)(\d+)((?: \{[^}]*\})*)(?: \((\d+)\))?(?: '(.*)')?"
+                         r"((?: \[[^]]*\])*)(?: \+\d+)?", decode(answer), re.DOTALL)
+    assert parts, answer
+    interim, status, fields, stated, body, trailers = parts.groups()
+    return ([int(i) for i in re.findall(r"(\d+)(?: \{[^}]*\})*, ", interim)], int(status), inside(fields), stated,
+            body or "", inside(trailers))
+
+
+def gives(rows):
+    """A script: gives the response of the row that the target names. It closes where the origin's close is part
+    of the row; otherwise whether there is another request is for the proxy to say."""
+    def script(conn):
+        while (req := conn.request()) is not None:
+            if req.target == "/fence":
+                conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                continue
+            _, raw, answer, goes_on = rows[int(req.target[1:])]
+            conn.send(raw.encode("latin-1"))
+            if answer == "incomplete" or not (goes_on or answer.startswith("**")):
+                conn.finish()
+    return script
+
+
+def check_response(proxy, origin, number, method, answer, goes_on):
+    client = proxy.client()
+    client.send(request(method, f"/{number}"))
+    if answer == "incomplete" or answer.startswith("**"):
+        try:
+            assert client.receive(method).status == 502
+        except Ended as end:        # cut off behind its head
+            assert end.partial is not None and "incomplete" in answer or "bad_response_body" in answer
+    else:
+        interim, status, fields, stated, body, trailers = answered(answer)
+        res = client.receive(method)
+        assert [i.status for i in res.interim] == [i for i in interim if i != 100]  # nobody expected that
+        assert res.status == status
+        assert [line for line in (f"{n}: {v}" for n, v in res.fields) if line in fields] == fields
+        assert stated is None or res.get("Content-Length") == stated
+        assert res.body.decode("latin-1") == body
+        assert [f"{name}: {value}" for name, value in res.trailers] == trailers
+    client.close()
+    conns = len(origin.conns)
+    assert proxy.ask(FENCE).body == b"ok"
+    assert (len(origin.conns) == conns) == goes_on
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("title, rows", sections("Responses").items())
+def test_responses(weir, origin, title, rows):
+    o = origin(gives(rows))
+    p = weir("--workers", 1, *HALF, o)
+    for number, (method, raw, answer, goes_on) in enumerate(rows):
+        if method == "CONNECT" or "101" in answer:
+            continue                # tunnels have tests of their own
+        try:
+            check_response(p, o, number, method, answer, goes_on)
+        except Exception as error:
+            raise AssertionError(f"{method} {raw!r}: {answer}") from error
