@@ -31,6 +31,7 @@ static void strand_queue(struct strand *st)
 
     if (likely(w != NULL && w->batching)) { /* amid a batch of events: one lock for all of them */
         st->next = NULL;
+        st->ready_at = w->now;
         *w->batch_end = st;
         w->batch_end = &st->next;
         w->batch_count++;

@@ -61,7 +61,7 @@ static enum lazy_outcome co_expired(struct co *c, int64_t now, int64_t *deadline
 /* One entry that came up, under the wheel's lock: back into the wheel at its deadline, or out of
  * it. Whoever sets a deadline from now on finds no entry and makes one; who did before is seen by
  * the second look. */
-static struct slot *expire(struct worker *w, struct lazy *l)
+static struct slot *expire(struct worker *w, struct lazy *l, int64_t now)
 {
     struct slot *s = container_of(l, struct slot, timer);
     enum lazy_outcome outcome;
@@ -69,11 +69,11 @@ static struct slot *expire(struct worker *w, struct lazy *l)
 
     for (;;) {
         if (l->kind == LAZY_CO)
-            outcome = co_expired(container_of(l, struct co, timer), w->now, &deadline);
+            outcome = co_expired(container_of(l, struct co, timer), now, &deadline);
         else
-            outcome = slot_expired(s, w->now, &deadline);
+            outcome = slot_expired(s, now, &deadline);
         if (outcome == LAZY_LATER)
-            wheel_insert(&w->wheel, &l->t, w->now + LATER);
+            wheel_insert(&w->wheel, &l->t, now + LATER);
         if (outcome != LAZY_AGAIN)
             return outcome == LAZY_WON ? s : NULL;
         if (deadline != TIMER_NONE)
@@ -85,22 +85,22 @@ static struct slot *expire(struct worker *w, struct lazy *l)
     }
 }
 
-void timers_expire(struct worker *w)
+void timers_expire(struct worker *w, int64_t now)
 {
     struct link up;
     struct slot *expired = NULL;
 
-    if (w->now < wheel_earliest(&w->wheel))
+    if (now < wheel_earliest(&w->wheel))
         return;
     link_init(&up);
     spin_lock(&w->wheel_lock);
-    wheel_advance(&w->wheel, w->now, &up);
+    wheel_advance(&w->wheel, now, &up);
     while (!link_alone(&up)) {
         struct lazy *l = container_of(up.next, struct lazy, t.link);
         struct slot *s;
 
         link_remove(&l->t.link);
-        s = expire(w, l);
+        s = expire(w, l, now);
         if (s != NULL) { /* won: it is ours, and so is its link */
             s->item.next = (struct slab_item *)expired;
             expired = s;

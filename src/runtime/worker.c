@@ -18,6 +18,8 @@
 
 enum { EVENTS = 256, RUNS = 64, WAKE_THIEF = 8, TRIMS = 12 };
 
+#define WAITED_LONG (WEIR_MS / 20) /* 50 us */
+
 static __thread struct worker *self;
 
 __attribute__((noinline)) struct worker *worker_self(void)
@@ -122,41 +124,69 @@ bool worker_wake(struct worker *w)
     return true;
 }
 
-/* One sleeping worker is woken to steal, if there is more than its owner will get to soon; one
- * searcher at a time. */
+/* The search is over: w has found something, or sleeps. */
+static void end_search(struct worker *w)
+{
+    unsigned me = w->id + 1;
+
+    if (atomic_load_explicit(&rt.searching, memory_order_relaxed) == me)
+        atomic_compare_exchange_strong(&rt.searching, &me, 0);
+}
+
+/* One sleeping worker is woken to steal; one searcher at a time. It is named before it is woken, as
+ * it may end its search at once. */
 static void wake_thief(struct worker *owner)
 {
-    unsigned none = 0;
-
-    if (rt.no_steal || rt.count == 1 ||
-        atomic_load_explicit(&owner->queue.count, memory_order_relaxed) < WAKE_THIEF ||
-        !atomic_compare_exchange_strong(&rt.searching, &none, 1))
+    if (rt.no_steal || rt.count == 1)
         return;
-    for (unsigned i = 0; i < rt.count; i++) {
-        struct worker *w = rt.workers[(owner->id + 1 + i) % rt.count];
+    for (unsigned i = 1; i < rt.count; i++) {
+        struct worker *w = rt.workers[(owner->id + i) % rt.count];
+        unsigned none = 0;
 
-        if (w != owner && worker_wake(w)) {
-            atomic_store_explicit(&w->searching, true, memory_order_relaxed);
+        if (atomic_load_explicit(&w->sleeping, memory_order_relaxed) == 0)
+            continue;
+        if (!atomic_compare_exchange_strong(&rt.searching, &none, w->id + 1) || worker_wake(w))
             return;
-        }
+        end_search(w);
     }
-    atomic_store(&rt.searching, 0);
+}
+
+/* More than its owner will get to soon? */
+static bool crowded(const struct worker *w)
+{
+    return atomic_load_explicit(&w->queue.count, memory_order_relaxed) >= WAKE_THIEF;
+}
+
+/* Has the oldest waited for long? Looked at once a turn, as that is when there is a clock. */
+static bool waited_long(struct worker *w)
+{
+    bool yes;
+
+    if (atomic_load_explicit(&w->queue.count, memory_order_relaxed) == 0)
+        return false;
+    spin_lock(&w->queue.lock);
+    yes = w->queue.first != NULL && w->now - w->queue.first->ready_at > WAITED_LONG;
+    spin_unlock(&w->queue.lock);
+    return yes;
 }
 
 void worker_queue(struct worker *w, struct strand *st)
 {
+    st->ready_at = atomic_load_explicit(&w->turn_start, memory_order_relaxed);
     spin_lock(&w->queue.lock);
     append(&w->queue, st, st, 1);
     spin_unlock(&w->queue.lock);
     if (w != worker_self())
         worker_wake(w);
-    else
+    else if (crowded(w))
         wake_thief(w);
 }
 
 /* The strands that a batch of events made ready, with one lock for all of them. */
 static void queue_batch(struct worker *w)
 {
+    bool late = waited_long(w);
+
     w->batching = false;
     if (w->batch_count > 0) {
         struct strand *last = container_of(w->batch_end, struct strand, next);
@@ -164,8 +194,9 @@ static void queue_batch(struct worker *w)
         spin_lock(&w->queue.lock);
         append(&w->queue, w->batch, last, w->batch_count);
         spin_unlock(&w->queue.lock);
-        wake_thief(w);
     }
+    if (late || crowded(w))
+        wake_thief(w);
 }
 
 static void begin_batch(struct worker *w)
@@ -273,6 +304,12 @@ static void handle(struct worker *w, const struct epoll_event *ev)
     }
 }
 
+void worker_handle(struct worker *w, struct epoll_event *events, int n)
+{
+    for (int i = 0; i < n; i++)
+        handle(w, &events[i]);
+}
+
 /* Until when epoll_wait may sleep, in milliseconds, rounded up. */
 static int sleep_ms(const struct worker *w, int64_t now)
 {
@@ -312,17 +349,9 @@ static bool something_to_do(struct worker *w)
         atomic_load_explicit(&rt.exiting, memory_order_relaxed))
         return true;
     for (unsigned i = 0; !rt.no_steal && i < rt.count; i++)
-        if (atomic_load_explicit(&rt.workers[i]->queue.count, memory_order_relaxed) >= WAKE_THIEF)
+        if (crowded(rt.workers[i]))
             return true;
     return false;
-}
-
-static void end_search(struct worker *w)
-{
-    if (atomic_load_explicit(&w->searching, memory_order_relaxed)) {
-        atomic_store_explicit(&w->searching, false, memory_order_relaxed);
-        atomic_store(&rt.searching, 0);
-    }
 }
 
 /* Waits for events, or only looks for them if there is something to do. */
@@ -332,16 +361,19 @@ static int poll_events(struct worker *w, struct epoll_event *events)
 
     spin_lock(&w->lease);
     if (!something_to_do(w)) {
+        int64_t now = clock_now();
+
         end_search(w); /* before we sleep (D13) */
         atomic_exchange_explicit(&w->sleeping, 1, memory_order_acq_rel);
-        timeout = something_to_do(w) ? 0 : sleep_ms(w, clock_now());
+        timeout = something_to_do(w) ? 0 : watch_sleep(w, sleep_ms(w, now), now);
     }
     n = sys_epoll_wait(w->epoll, events, EVENTS, timeout);
-    atomic_store_explicit(&w->sleeping, 0, memory_order_relaxed);
     w->now = clock_now();
+    atomic_store_explicit(&w->turn_start, w->now, memory_order_relaxed);
+    w->slept = timeout != 0;
+    watch_wake(w);
     begin_batch(w);
-    for (int i = 0; i < n; i++)
-        handle(w, &events[i]);
+    worker_handle(w, events, n);
     spin_unlock(&w->lease);
     return n;
 }
@@ -365,10 +397,12 @@ static void turn(struct worker *w, struct epoll_event *events)
     int n = poll_events(w, events);
 
     drain_inbox(w);
-    timers_expire(w);
+    timers_expire(w, w->now);
+    watch_others(w, events, EVENTS);
     if (unlikely(atomic_load_explicit(&rt.starved_count, memory_order_relaxed) > 0))
         slots_starved(w->now);
     queue_batch(w);
+    watch_run(w);
     run_some(w);
     trim(w, n > 0);
     count(&w->turns, 1);

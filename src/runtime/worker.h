@@ -73,6 +73,7 @@ struct strand {
     _Atomic uint64_t cancel_req; /* generation << 32 | cause */
     _Atomic uint32_t notice;     /* generation of the strand it is for; 0: none */
     struct strand *next;         /* in a run queue, under its lock */
+    int64_t ready_at;            /* the same */
 
     struct co *first, *last; /* taken from the word, in order; runner only */
     unsigned live;           /* coroutines */
@@ -128,7 +129,10 @@ struct worker {
     struct spin wheel_lock;
     struct wheel wheel;
     _Atomic int sleeping;
-    struct spin lease; /* the right to poll `epoll` */
+    struct spin lease;          /* the right to poll `epoll` */
+    _Atomic int64_t turn_start; /* so that others see that it is stuck: watch.c */
+    _Atomic int64_t active_at;  /* the last turn in which it had a strand to run */
+    _Atomic bool watching;      /* one of rt.watchers */
 
     /* its own */
     _Alignas(64) unsigned id;
@@ -145,7 +149,8 @@ struct worker {
     struct strand *batch, **batch_end; /* made ready by the events being handled */
     bool batching;
     unsigned batch_count;
-    _Atomic bool searching; /* woken to steal */
+    int64_t looked; /* after the others */
+    bool slept;     /* before this turn */
     struct stack_magazine stacks;
     struct buf_magazine bufs;
     struct slab_magazine cos, strand_items, slots;
@@ -159,7 +164,8 @@ struct runtime {
     unsigned count;
     bool no_steal;
     _Atomic bool stopping, exiting;
-    _Atomic unsigned searching;
+    _Atomic unsigned searching; /* id + 1 of the worker that was woken to steal; 0: none */
+    _Atomic unsigned watchers;
     struct slab cos, strands, slots;
     struct spin starved_lock;
     struct slot *starved, **starved_end; /* linked by item.next */
@@ -175,6 +181,17 @@ struct worker *worker_self(void);
 void worker_queue(struct worker *w, struct strand *st); /* any thread */
 bool worker_wake(struct worker *w);                     /* false: it did not sleep */
 void *worker_main(void *worker);
+
+/* The part of worker.c that others may do for a stuck worker: all its events become flags and ready
+ * strands of the caller, which is amid its own batch. */
+void worker_handle(struct worker *w, struct epoll_event *events, int n);
+
+/* watch.c. How long `w` may sleep (epoll's milliseconds) if it would sleep for `timeout`; it sleeps
+ * no more; it has strands to run; and it looks after stuck workers, amid its batch. */
+int watch_sleep(struct worker *w, int timeout, int64_t now);
+void watch_wake(struct worker *w);
+void watch_run(struct worker *w);
+void watch_others(struct worker *w, struct epoll_event *events, int max);
 
 /* co.c */
 struct co *co_self(void);
@@ -200,7 +217,7 @@ static inline void lazy_clear(struct lazy *l)
 {
     atomic_store_explicit(&l->t.deadline, TIMER_NONE, memory_order_relaxed);
 }
-void timers_expire(struct worker *w);
+void timers_expire(struct worker *w, int64_t now); /* those in its wheel; any worker */
 
 /* slot.c */
 void slot_init(void *object);
