@@ -63,6 +63,7 @@ static int upload(void *arg)
         if (rc != 0)
             return rc > 0 || rc == WEIR_ECANCELED ? rc : session_fail(s, rc, s->down->fault);
         TRY(write_upstream(s, NULL, piece));
+        session_moved(s, piece.len);
     }
     return 0;
 }
@@ -234,6 +235,7 @@ static int relay_body(struct weir_session *s)
         if (up->body_done)
             down->send_trailers = up->trailers;
         TRY(body_written(s, write_downstream(s, piece, up->body_done), s->response_unchanged));
+        session_moved(s, piece.len);
         pace = &s->up_read;
     } while (!up->body_done);
     return 0;

@@ -9,6 +9,8 @@
 #include "proxy/local.h"
 #include "runtime/runtime.h"
 
+enum { BURST = 256 * 1024 };
+
 struct deferred {
     struct deferred *next;
     void (*fn)(void *);
@@ -85,6 +87,15 @@ int session_fail(struct weir_session *s, int err, const char *fault)
         s->fault = fault;
     }
     return s->err;
+}
+
+void session_moved(struct weir_session *s, size_t n)
+{
+    s->burst += n;
+    if (s->burst < BURST)
+        return;
+    s->burst = 0;
+    co_yield ();
 }
 
 void *weir_ctx(struct weir_session *s)

@@ -30,17 +30,17 @@ struct weir_session {
     int64_t started;       /* monotonic */
     struct deadline limit; /* of the whole request */
 
-    struct weir_head req; /* the client's */
-    struct weir_head res; /* what was sent to it, or is about to be */
-    int status;           /* of the final head sent to the client, 0: none */
+    struct weir_head req;         /* the client's */
+    struct weir_head res;         /* what was sent to it, or is about to be */
+    int status;                   /* of the final head sent to the client, 0: none */
     const struct weir_head *told; /* that head; NULL: none */
 
     /* The first cause. */
     int err;
-    int fail_status;   /* 0: the error table's */
-    const char *fault; /* words beside the table's, or NULL */
-    bool judging;      /* a phase is asked about a failed try: weir_fail replaces the cause */
-    bool failing;      /* fail_to_proxy runs: it may answer in spite of the error */
+    int fail_status;    /* 0: the error table's */
+    const char *fault;  /* words beside the table's, or NULL */
+    bool judging;       /* a phase is asked about a failed try: weir_fail replaces the cause */
+    bool failing;       /* fail_to_proxy runs: it may answer in spite of the error */
     bool answered_here; /* a phase has sent a response of its own */
 
     /* This try. */
@@ -53,17 +53,17 @@ struct weir_session {
     const char *up_name; /* the last upstream's, for logs; NULL: none */
     unsigned tries;
     unsigned connect_fails;
-    int connect_err;    /* of an earlier try */
-    const char *connect_fault; /* words for it, or NULL */
+    int connect_err;                                     /* of an earlier try */
+    const char *connect_fault;                           /* words for it, or NULL */
     const struct addr *connect_failed[CONNECT_BACKENDS]; /* whom not to ask again by default */
-    unsigned refusals;  /* streams that an upstream refused */
-    bool reused;        /* the connection came from the pool */
+    unsigned refusals;                                   /* streams that an upstream refused */
+    bool reused;                                         /* the connection came from the pool */
     bool fresh;         /* the next one must not: a pooled one was stale */
     bool untouched;     /* nothing was sent on this connection yet */
     bool upload_broken; /* the upstream takes no more of the request body */
     bool continued;     /* the client has been told to go on with its body */
 
-    weir_str upgrade;   /* the protocols that the client offers; absent: none */
+    weir_str upgrade; /* the protocols that the client offers; absent: none */
 
     struct scope scope;
     struct task upload, tunnel;
@@ -73,10 +73,11 @@ struct weir_session {
 
     struct pace down_read, down_write, up_read, up_write;
     uint64_t max_body;
-    weir_dur idle_timeout;                     /* of the connection, after this request */
+    weir_dur idle_timeout;                      /* of the connection, after this request */
     bool request_unchanged, response_unchanged; /* what filters promised of the bodies */
-    uint64_t received, sent; /* body bytes from and to the client */
-    int64_t answered;        /* when the upstream's response head came; 0: never */
+    uint64_t received, sent;                    /* body bytes from and to the client */
+    size_t burst; /* bytes that passed since the last yield */
+    int64_t answered; /* when the upstream's response head came; 0: never */
 };
 
 /* Makes a session in the page of this coroutine, for the next request on `down`. */
@@ -92,6 +93,9 @@ void session_end(struct weir_session *s);
 /* Notes the first cause; returns the error that stands. `fault`: further words, static or in the
  * arena, or NULL. */
 int session_fail(struct weir_session *s, int err, const char *fault);
+
+/* `n` bytes have passed: lets others run from time to time, however fast both sides are. */
+void session_moved(struct weir_session *s, size_t n);
 
 /* Runs a phase under its name for reports: 0, an error, or WEIR_ANSWERED if it has answered the
  * client. */

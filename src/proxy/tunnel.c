@@ -56,6 +56,7 @@ static int pump(struct weir_session *s, struct http_stream *from, struct http_st
         TRY(read_some(s, from, &piece));
         *bytes += piece.len;
         TRY(write_some(s, to, piece, from->body_done));
+        session_moved(s, piece.len);
     } while (!from->body_done);
     return 0;
 }

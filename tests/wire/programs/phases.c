@@ -212,7 +212,7 @@ static int edit(struct weir_session *s, const char *phase, weir_str *chunk, bool
         copy = weir_alloc(s, chunk->len);
         for (size_t i = 0; i < chunk->len; i++)
             copy[i] = (char)(chunk->ptr[i] >= 'a' && chunk->ptr[i] <= 'z' ? chunk->ptr[i] - 32
-                                                                            : chunk->ptr[i]);
+                                                                          : chunk->ptr[i]);
         chunk->ptr = copy;
     } else if (strcmp(action, "sign") == 0 && end) {
         *chunk = weir_printf(s, WEIR_FMT "[signed]", WEIR_ARG(*chunk));
