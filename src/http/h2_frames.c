@@ -4,7 +4,8 @@
  * that sends DATA or HEADERS on a stream which it has ended or reset itself breaks the rules (RFC
  * 9113 5.1); only what comes behind a reset of ours may be on its way still. So the ids that we
  * have reset are remembered, the last ones in a ring. PRIORITY frames are of no use here, but two
- * kinds of them are errors all the same. */
+ * kinds of them are errors all the same. And CONTINUATION frames are counted: nghttp2 counts how
+ * often it is given a piece of one. */
 #include "http/h2_parts.h"
 
 enum { FRAME_HEAD = 9, PRIORITY_LEN = 5 };
@@ -82,6 +83,32 @@ static bool next_frame(struct h2_frames *f, const uint8_t **at, const uint8_t *e
     return false;
 }
 
+bool h2_frames_in_block(const struct h2_frames *f)
+{
+    return f->open_block || (f->skip > 0 && f->in_headers);
+}
+
+/* Of a frame header that is complete. */
+static enum h2_frame note_kind(struct h2_frames *f)
+{
+    uint8_t type = f->kept[3];
+
+    f->in_headers = type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION;
+    f->open_block = f->in_headers && !(f->kept[4] & NGHTTP2_FLAG_END_HEADERS);
+    f->continued = type == NGHTTP2_CONTINUATION ? f->continued + 1 : 0;
+    switch (type) {
+    case NGHTTP2_DATA:
+    case NGHTTP2_HEADERS:
+        return H2_FRAME_STREAM;
+    case NGHTTP2_PRIORITY:
+        return H2_FRAME_PRIORITY;
+    case NGHTTP2_CONTINUATION:
+        return H2_FRAME_CONTINUATION;
+    default:
+        return H2_FRAME_OTHER;
+    }
+}
+
 /* The next frame header in `*bytes`, which moves behind it. Where it began is in `*start`, at the
  * earliest 0: then its first bytes were in an earlier piece. */
 enum h2_frame h2_frames_next(struct h2_frames *f, weir_str *bytes, const char **start)
@@ -95,9 +122,7 @@ enum h2_frame h2_frames_next(struct h2_frames *f, weir_str *bytes, const char **
     if (!found)
         return H2_FRAME_NONE;
     *start = (const char *)((size_t)(at - first) > head ? at - head : first);
-    return f->kept[3] == NGHTTP2_DATA || f->kept[3] == NGHTTP2_HEADERS ? H2_FRAME_STREAM
-           : f->kept[3] == NGHTTP2_PRIORITY                            ? H2_FRAME_PRIORITY
-                                                                       : H2_FRAME_OTHER;
+    return note_kind(f);
 }
 
 const char *h2_frames_fault(const struct h2_conn *c, enum h2_frame kind, uint32_t *code)
@@ -107,6 +132,10 @@ const char *h2_frames_fault(const struct h2_conn *c, enum h2_frame kind, uint32_
     if (kind == H2_FRAME_PRIORITY) {
         *code = NGHTTP2_PROTOCOL_ERROR;
         return priority_fault(frame);
+    }
+    if (kind == H2_FRAME_CONTINUATION) {
+        *code = NGHTTP2_ENHANCE_YOUR_CALM;
+        return c->frames.continued > H2_CONTINUATIONS ? "too many CONTINUATION frames" : NULL;
     }
     *code = NGHTTP2_STREAM_CLOSED;
     return is_late(c, id_of(frame + 5)) ? "a frame for a closed stream" : NULL;

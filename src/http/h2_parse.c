@@ -12,10 +12,7 @@
 
 #define BIT(id) (UINT64_C(1) << FIELD_##id)
 
-enum {
-    FIELD_COST = 32,
-    BLOCK_FIRST = 1024
-}; /* RFC 9113 6.5.2: what a field counts beside its text */
+enum { BLOCK_FIRST = 1024 };
 
 static bool grow(struct h2_in **block, size_t need)
 {
@@ -49,7 +46,7 @@ bool h2_block_add(struct h2_in **block, const struct h1_limits *limits, weir_str
     if (b->too_large || b->too_many)
         return true;
     b->fields++;
-    b->too_large = need + (size_t)b->fields * (FIELD_COST - sizeof size) > limits->max_head;
+    b->too_large = need + (size_t)b->fields * (H2_FIELD_COST - sizeof size) > limits->max_head;
     if (b->too_large)
         return true;
     memcpy(b->bytes + used, &size, sizeof size);
@@ -94,22 +91,34 @@ static void keep_pseudo(struct pseudo *p, weir_str name, weir_str value)
     }
 }
 
-/* RFC 9113 8.2.3: crumbs are joined before the request goes anywhere else. */
-static void add_crumb(struct weir_head *out, weir_str *cookie, weir_str crumb)
-{
-    if (cookie->ptr == NULL)
-        *cookie = crumb;
-    else
-        *cookie =
-            arena_printf(out->arena, WEIR_FMT "; " WEIR_FMT, WEIR_ARG(*cookie), WEIR_ARG(crumb));
-    if (cookie->ptr == NULL)
-        out->failed = WEIR_ENOMEM;
-}
-
 static int refuse(const char **fault, int err, const char *reason)
 {
     *fault = reason;
     return err;
+}
+
+/* RFC 9113 8.2.3: crumbs are joined before the request goes anywhere else. They are counted first
+ * (`size`, separators included), as they may be hundreds. */
+static int join_crumbs(const char *at, const char *end, size_t size, struct weir_head *out)
+{
+    char *text = arena_alloc(out->arena, size);
+    weir_str name, crumb, cookie = { text, 0 };
+
+    if (text == NULL)
+        return WEIR_ENOMEM;
+    while (next_field(&at, end, &name, &crumb)) {
+        if (field_id_of(name) != FIELD_COOKIE)
+            continue;
+        if (cookie.len > 0) {
+            memcpy(text + cookie.len, "; ", 2);
+            cookie.len += 2;
+        }
+        if (crumb.len > 0)
+            memcpy(text + cookie.len, crumb.ptr, crumb.len);
+        cookie.len += crumb.len;
+    }
+    head_add_raw(out, LIT("cookie"), cookie, FIELD_COOKIE);
+    return out->failed;
 }
 
 /* All fields into `out`, in the order in which they came; pseudo-fields into `p`. */
@@ -118,7 +127,8 @@ static int read_fields(const struct h2_in *block, const struct h1_limits *limits
 {
     weir_str text = arena_copy(out->arena, (weir_str){ block->bytes, block->used });
     const char *at = text.ptr, *end = text.ptr + text.len;
-    weir_str name, value, cookie = { NULL, 0 };
+    weir_str name, value;
+    size_t cookie = 0; /* bytes of all crumbs */
 
     if (text.ptr == NULL || !head_reserve(out, block->fields))
         return WEIR_ENOMEM;
@@ -135,13 +145,13 @@ static int read_fields(const struct h2_in *block, const struct h1_limits *limits
             return refuse(fault, WEIR_EBADHEAD, "a field with bytes that it must not have");
         id = field_id_of(name);
         if (id == FIELD_COOKIE)
-            add_crumb(out, &cookie, value);
+            cookie += value.len + 2;
         else
             head_add_raw(out, name, value, id);
     }
-    if (cookie.ptr != NULL)
-        head_add_raw(out, LIT("cookie"), cookie, FIELD_COOKIE);
-    return out->failed;
+    if (cookie > 0 && strlen("cookie") + cookie > limits->max_field)
+        return refuse(fault, WEIR_EFIELDSIZE, NULL);
+    return cookie > 0 ? join_crumbs(text.ptr, end, cookie, out) : out->failed;
 }
 
 static int frame_body(const struct weir_head *h, struct framing *framing, const char **fault)

@@ -64,7 +64,7 @@ struct h2_stream {
     strand_ref strand;
     int error;      /* 0, or why nothing more will come or go */
     bool in_ended;  /* END_STREAM has come */
-    bool lent;      /* a borrowed piece is not taken yet */
+    bool lent;      /* a borrowed piece, or an interim head, is not taken yet */
     bool withdrawn; /* its writer has left: it must not be touched any more */
     size_t queued;  /* copied bytes that are not sent yet */
 
@@ -92,6 +92,14 @@ struct h2_frames {
     int32_t reset[64]; /* by us, the last ones */
     unsigned resets;
     int32_t forgotten; /* the largest that is no longer among them */
+    unsigned continued; /* CONTINUATION frames of the last field block */
+    bool in_headers;    /* the frame at hand is part of one */
+    bool open_block;    /* and not its last */
+};
+
+enum {
+    H2_CONTINUATIONS = 8, /* CONTINUATION frames of one field block */
+    H2_FIELD_COST = 32,   /* RFC 9113 6.5.2: what a field counts beside its text */
 };
 
 struct h2_conn {
@@ -116,7 +124,9 @@ struct h2_conn {
     int64_t head_since;                 /* a header block is incomplete; 0: none is */
     int64_t drain_until;                /* the first GOAWAY was sent; 0: was not */
     bool drained;                       /* the final GOAWAY too */
+    bool greeted;                       /* the preface is complete */
     bool eof;
+    size_t list_size; /* of the field block being decoded */
     int err;
     const char *fault;
 
@@ -132,15 +142,23 @@ struct h2_conn {
 /* h2_session.c: nghttp2's callbacks for what comes. */
 nghttp2_session *h2_session_new(struct h2_conn *c); /* NULL without memory */
 void h2_session_feed(void *conn);                   /* c->feed; on the worker's stack */
+void h2_session_dribble(struct h2_conn *c);
 void h2_conn_fail(struct h2_conn *c, int err, uint32_t code, const char *fault);
 
 /* h2_frames.c: the frames as they come, beside nghttp2. next: from the bytes that it is about to
  * get. fault: NULL, or what is wrong with the frame just found (not OTHER), once all before it has
  * been handled. reset: a stream that we have reset. */
-enum h2_frame { H2_FRAME_NONE, H2_FRAME_STREAM, H2_FRAME_PRIORITY, H2_FRAME_OTHER };
+enum h2_frame {
+    H2_FRAME_NONE,
+    H2_FRAME_STREAM,
+    H2_FRAME_PRIORITY,
+    H2_FRAME_CONTINUATION,
+    H2_FRAME_OTHER
+};
 enum h2_frame h2_frames_next(struct h2_frames *f, weir_str *bytes, const char **start);
 const char *h2_frames_fault(const struct h2_conn *c, enum h2_frame kind, uint32_t *code);
 void h2_frames_reset(struct h2_conn *c, int32_t id);
+bool h2_frames_in_block(const struct h2_frames *f); /* a field block is incomplete */
 
 /* h2_send.c: from posts to bytes. Both on the worker's stack. */
 void h2_take_posts(struct h2_conn *c);

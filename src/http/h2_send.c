@@ -8,7 +8,11 @@
 #include "http/h2_parts.h"
 #include "runtime/runtime.h"
 
-enum { FRAME_HEAD = 9, FRAME_ROOM = 16384 + 64 }; /* the largest chunk that nghttp2 hands out */
+enum {
+    FRAME_HEAD = 9,
+    FRAME_ROOM = 16384 + 64, /* the largest chunk that nghttp2 hands out */
+    DRIBBLE = 256,           /* a window that is smaller than this is hardly one */
+};
 
 void h2_out_free(struct h2_out *list)
 {
@@ -96,6 +100,7 @@ static void send_trailers(struct h2_stream *st, uint32_t *flags)
 /* How much of the body may leave now; the copy is made in h2_data_sent. */
 ssize_t h2_data_read(struct h2_stream *st, size_t max, uint32_t *flags)
 {
+    bool dribbles = false;
     struct h2_out *o;
     size_t n = 0;
 
@@ -107,6 +112,7 @@ ssize_t h2_data_read(struct h2_stream *st, size_t max, uint32_t *flags)
     o = first_piece(st);
     if (o != NULL && o->kind != H2_OUT_TRAILERS) {
         n = MIN(max, o->len - o->off);
+        dribbles = max < DRIBBLE && n == max;
         *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
         if (o->end && n == o->len - o->off)
             *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -116,6 +122,8 @@ ssize_t h2_data_read(struct h2_stream *st, size_t max, uint32_t *flags)
     spin_unlock(&st->lock);
     if (o != NULL && o->kind == H2_OUT_TRAILERS)
         send_trailers(st, flags);
+    if (dribbles)
+        h2_session_dribble(st->conn);
     if (n == 0 && !(*flags & NGHTTP2_DATA_FLAG_EOF))
         return NGHTTP2_ERR_DEFERRED;
     return (ssize_t)n;
@@ -199,6 +207,10 @@ static void send_interim(struct h2_stream *st, struct h2_out *o)
     nghttp2_submit_headers(st->conn->session, NGHTTP2_FLAG_NONE, st->id, NULL, o->nv, o->nvlen,
                            NULL);
     free(o);
+    spin_lock(&st->lock);
+    st->lent = false;
+    spin_unlock(&st->lock);
+    event_set(&st->out_event);
 }
 
 /* What a strand has written since. */

@@ -15,7 +15,12 @@ enum {
     COST_PRIORITY = 2,
     COST_WINDOW = 1,
     COST_EMPTY = 10,
+    COST_UNKNOWN = 2,
+    COST_DRIBBLE = 20,
+    GAIN_DATA = 16, /* a client that reads may ping once for what it got (gRPC does) */
 };
+
+enum { LIST_MAX = 4 }; /* a decoded field block above so many times the limit ends all */
 
 void h2_conn_fail(struct h2_conn *c, int err, uint32_t code, const char *fault)
 {
@@ -36,10 +41,21 @@ static int abuse_error(const struct h2_conn *c)
     return c->server ? WEIR_EH2ABUSE : WEIR_EUPH2;
 }
 
+static void calm(struct h2_conn *c, const char *fault)
+{
+    h2_conn_fail(c, abuse_error(c), NGHTTP2_ENHANCE_YOUR_CALM, fault);
+}
+
 static void spend(struct h2_conn *c, unsigned cost, const char *fault)
 {
     if (!h2_spend(c, cost))
-        h2_conn_fail(c, abuse_error(c), NGHTTP2_ENHANCE_YOUR_CALM, fault);
+        calm(c, fault);
+}
+
+/* It asks for a response in pieces of some bytes (CVE-2019-9511). */
+void h2_session_dribble(struct h2_conn *c)
+{
+    spend(c, COST_DRIBBLE, "a window that opens by some bytes at a time");
 }
 
 static struct h2_stream *stream_of(struct h2_conn *c, int32_t id)
@@ -53,8 +69,10 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
     struct h2_conn *c = conn;
 
     (void)session;
-    if (hd->type == NGHTTP2_HEADERS && c->head_since == 0)
+    if (hd->type == NGHTTP2_HEADERS)
         c->head_since = rt_now();
+    else if (hd->type > NGHTTP2_CONTINUATION && hd->type != NGHTTP2_PRIORITY_UPDATE)
+        spend(c, COST_UNKNOWN, "too many frames of unknown types");
     return 0;
 }
 
@@ -72,6 +90,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct h2_conn *c = conn;
     struct h2_stream *st;
 
+    c->list_size = 0;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0; /* a response, or trailers: the stream is there */
     if (c->running >= c->config->max_streams)
@@ -85,18 +104,30 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
+/* Beyond its limit a block is dropped, but still decoded, as the next one builds upon it; a block
+ * that grows and grows out of its table is not (CVE-2016-6581). */
+static bool bursts(struct h2_conn *c, size_t text)
+{
+    c->list_size += text + H2_FIELD_COST;
+    return c->list_size > LIST_MAX * c->config->limits->max_head;
+}
+
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
                      nghttp2_rcbuf *value, uint8_t flags, void *conn)
 {
     struct h2_conn *c = conn;
     struct h2_stream *st = stream_of(c, frame->hd.stream_id);
+    weir_str n = h2_text(nghttp2_rcbuf_get_buf(name)), v = h2_text(nghttp2_rcbuf_get_buf(value));
 
     (void)session;
     (void)flags;
+    if (bursts(c, n.len + v.len)) {
+        calm(c, "a field block many times as large as it may be");
+        return NGHTTP2_ERR_PAUSE;
+    }
     if (st == NULL) /* refused */
         return 0;
-    if (!h2_block_add(&st->block, c->config->limits, h2_text(nghttp2_rcbuf_get_buf(name)),
-                      h2_text(nghttp2_rcbuf_get_buf(value))))
+    if (!h2_block_add(&st->block, c->config->limits, n, v))
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return 0;
 }
@@ -139,7 +170,6 @@ static void headers_in(struct h2_conn *c, const nghttp2_frame *frame)
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     struct h2_in *block;
 
-    c->head_since = 0;
     if (st == NULL)
         return;
     block = st->block;
@@ -175,6 +205,14 @@ static void settle_limit(struct h2_conn *c)
     atomic_store(&c->limit, MIN(most, c->config->max_streams));
 }
 
+/* RFC 9218 7.1 */
+static void check_update(struct h2_conn *c, const nghttp2_ext_priority_update *update)
+{
+    if (update->stream_id == 0)
+        h2_conn_fail(c, protocol_error(c), NGHTTP2_PROTOCOL_ERROR,
+                     "a PRIORITY_UPDATE frame for stream 0");
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
 {
     struct h2_conn *c = conn;
@@ -192,23 +230,26 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         break;
     case NGHTTP2_GOAWAY:
         atomic_store(&c->full, true);
+        spend(c, COST_PING, "too many GOAWAY frames");
         break;
     case NGHTTP2_SETTINGS:
-        c->head_since = 0; /* the preface is complete */
+        c->greeted = true;
         settle_limit(c);
         spend(c, COST_SETTINGS, "too many SETTINGS frames");
         break;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
             c->drain_until = c->drain_until != 0 ? 1 : 0; /* it has seen our first GOAWAY */
-        else
-            spend(c, COST_PING, "too many PING frames");
+        spend(c, COST_PING, "too many PING frames");
         break;
     case NGHTTP2_WINDOW_UPDATE:
         spend(c, COST_WINDOW, "too many WINDOW_UPDATE frames");
         break;
-    case NGHTTP2_PRIORITY:
     case NGHTTP2_PRIORITY_UPDATE:
+        check_update(c, frame->ext.payload);
+        spend(c, COST_PRIORITY, "too many priority frames");
+        break;
+    case NGHTTP2_PRIORITY:
         spend(c, COST_PRIORITY, "too many priority frames");
         break;
     }
@@ -221,9 +262,8 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
     struct h2_conn *c = conn;
 
     (void)session;
+    (void)frame;
     (void)error;
-    if (frame->hd.type == NGHTTP2_HEADERS)
-        c->head_since = 0;
     spend(c, COST_WRONG, "too many frames that are wrong");
     return 0;
 }
@@ -268,6 +308,18 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     return 0;
 }
 
+/* Our resets that the peer has provoked cost as much as its own: a request was begun in vain
+ * (CVE-2025-8671). nghttp2 tells of most of them nowhere else. */
+static void reset_sent(struct h2_conn *c, const nghttp2_frame *frame)
+{
+    uint32_t code = frame->rst_stream.error_code;
+
+    h2_frames_reset(c, frame->hd.stream_id);
+    if (code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR ||
+        code == NGHTTP2_STREAM_CLOSED || code == NGHTTP2_FRAME_SIZE_ERROR)
+        spend(c, COST_WRONG, "too many streams that had to be reset");
+}
+
 /* A response that ends while its request is not read to the end: the client need not send the rest
  * (RFC 9113 8.1). */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
@@ -276,11 +328,11 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *c
     struct h2_stream *st;
 
     if (frame->hd.type == NGHTTP2_RST_STREAM)
-        h2_frames_reset(c, frame->hd.stream_id);
+        reset_sent(c, frame);
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
     if (frame->hd.type == NGHTTP2_DATA)
-        h2_earn(c, COST_WINDOW * 4);
+        h2_earn(c, GAIN_DATA);
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     st = stream_of(c, frame->hd.stream_id);
@@ -337,9 +389,12 @@ void h2_session_feed(void *conn)
         given = start;
         fault = h2_frames_fault(c, kind, &code);
         if (fault != NULL)
-            h2_conn_fail(c, protocol_error(c), code, fault);
+            h2_conn_fail(c, kind == H2_FRAME_CONTINUATION ? abuse_error(c) : protocol_error(c),
+                         code, fault);
     }
     give(c, given, left.ptr);
+    if (c->greeted && !h2_frames_in_block(&c->frames))
+        c->head_since = 0; /* nghttp2 does not tell of blocks that it ignores */
 }
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -372,7 +427,8 @@ static bool make_common(void)
     nghttp2_option_set_no_closed_streams(options, 1);
     nghttp2_option_set_max_outbound_ack(options, 100);
     nghttp2_option_set_max_settings(options, 32);
-    nghttp2_option_set_max_continuations(options, 8);
+    nghttp2_option_set_max_continuations(options, H2_CONTINUATIONS * 9 + 9); /* it counts pieces */
+    nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
     nghttp2_option_set_stream_reset_rate_limit(options, 200, 20);
     callbacks = cb;
     return true;

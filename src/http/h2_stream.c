@@ -353,7 +353,7 @@ static int push_out(struct h2_stream *st, struct h2_out *o, bool lend)
     rc = st->error;
     if (rc == 0) {
         *st->out_end = o;
-        st->lent = lend;
+        st->lent = lend || o->kind == H2_OUT_INTERIM; /* they count no bytes, but may be many */
         if (!lend)
             st->queued += o->len;
         while (o->next != NULL)
