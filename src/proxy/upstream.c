@@ -57,16 +57,32 @@ static bool asked_in_vain(const struct weir_session *s, const struct addr *addr)
     return false;
 }
 
+static int choose(struct weir_session *s)
+{
+    memset(&s->peer, 0, sizeof s->peer);
+    return PHASE(s, upstream_peer, s, &s->peer);
+}
+
+/* A connection that was stale may have been closed by an upstream that is just going: another one
+ * is better, if there is one. */
+static int choose_after_stale(struct weir_session *s)
+{
+    const struct weir_peer last = s->peer;
+    int rc = choose(s);
+
+    if (rc == WEIR_ENOUPSTREAM && s->err == 0) {
+        s->peer = last;
+        return 0;
+    }
+    return rc;
+}
+
 int upstream_choose(struct weir_session *s)
 {
     const struct service *svc = s->service;
     struct weir_peer *peer = &s->peer;
-    int rc;
+    int rc = s->fresh ? choose_after_stale(s) : choose(s);
 
-    if (s->fresh) /* the same peer once more: only the pooled connection was bad */
-        return 0;
-    memset(peer, 0, sizeof *peer);
-    rc = PHASE(s, upstream_peer, s, peer);
     if (rc == WEIR_ENOUPSTREAM && s->connect_err != 0 && s->err == 0)
         return session_fail(s, s->connect_err, s->connect_fault); /* why the last one failed */
     if (rc != 0)

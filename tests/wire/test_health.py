@@ -26,6 +26,9 @@ class Dead:
         self.address = self.sock.getsockname()[:2]
         self.name = f"[{host}]:{self.address[1]}" if ":" in host else f"{host}:{self.address[1]}"
 
+    def __str__(self):
+        return self.name
+
     def come_alive(self, origin):
         self.sock.close()
         return origin(address=self.address)

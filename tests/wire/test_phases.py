@@ -315,6 +315,15 @@ def test_stale_connection(phases, origin, method, do, status):
     assert len(o.requests) == (3 if status == 200 else 2)
 
 
+def test_stale_connection_of_a_dying_backend(weir, origin):
+    """The one repeat goes to another backend, if there is one: the same one may be going."""
+    dying, other = origin(stale(None), lambda conn: conn.reset()), origin(serve(OK), serve(OK))
+    p = weir("--workers", 1, dying, other)
+    assert [p.ask(request()).status for _ in range(2)] == [200, 200]
+    assert p.ask(request()).status == 200
+    assert len(dying.conns) == 1 and len(other.requests) == 2
+
+
 # fail_to_proxy.
 
 @pytest.mark.parametrize("do, status", [("ok", 418), ("answer", 222), ("fail", 418), ("error", 418),
