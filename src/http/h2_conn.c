@@ -273,24 +273,28 @@ static bool finished(const struct h2_conn *c)
 }
 
 /* Streams whose strand has ended and whose peer does not take what is left. */
-static int64_t check_lingering(struct h2_conn *c)
+static int64_t next_lingering(const struct h2_conn *c)
+{
+    return link_alone(&c->lingering)
+               ? INT64_MAX
+               : container_of(c->lingering.next, struct h2_stream, wait)->linger_until;
+}
+
+static void end_lingering(struct h2_conn *c)
 {
     int64_t now = rt_now();
 
-    while (!link_alone(&c->lingering)) {
+    while (next_lingering(c) <= now) {
         struct h2_stream *st = container_of(c->lingering.next, struct h2_stream, wait);
 
-        if (st->linger_until > now)
-            return st->linger_until;
         link_remove(&st->wait);
         nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
     }
-    return INT64_MAX;
 }
 
 static struct deadline next_step(struct h2_conn *c, bool idle)
 {
-    struct deadline until = { .at = check_lingering(c), .err = WEIR_EIDLETIME };
+    struct deadline until = { .at = next_lingering(c), .err = WEIR_EIDLETIME };
 
     if (c->drain_until != 0 && !c->drained)
         until.at = MIN(until.at, c->drain_until);
@@ -307,6 +311,7 @@ static enum h2_next pump(struct h2_conn *c)
         int rc;
 
         drain_step(c);
+        end_lingering(c);
         rc = flush(c);
         if (rc < 0) {
             c->err = c->err != 0 ? c->err : rc;

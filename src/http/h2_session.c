@@ -71,8 +71,6 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
     (void)session;
     if (hd->type == NGHTTP2_HEADERS)
         c->head_since = rt_now();
-    else if (hd->type > NGHTTP2_CONTINUATION && hd->type != NGHTTP2_PRIORITY_UPDATE)
-        spend(c, COST_UNKNOWN, "too many frames of unknown types");
     return 0;
 }
 
@@ -190,7 +188,7 @@ static void data_in(struct h2_conn *c, const nghttp2_frame *frame)
     struct h2_stream *st = stream_of(c, frame->hd.stream_id);
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
 
-    if (frame->hd.length == 0 && !ended)
+    if (frame->hd.length == frame->data.padlen && !ended)
         spend(c, COST_EMPTY, "too many empty DATA frames");
     if (st != NULL && ended)
         h2_stream_push(st, NULL, true);
@@ -247,9 +245,6 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         break;
     case NGHTTP2_PRIORITY_UPDATE:
         check_update(c, frame->ext.payload);
-        spend(c, COST_PRIORITY, "too many priority frames");
-        break;
-    case NGHTTP2_PRIORITY:
         spend(c, COST_PRIORITY, "too many priority frames");
         break;
     }
@@ -370,6 +365,17 @@ static void give(struct h2_conn *c, const char *from, const char *to)
         h2_conn_fail(c, protocol_error(c), NGHTTP2_PROTOCOL_ERROR, nghttp2_strerror((int)n));
 }
 
+/* What nghttp2 leaves out without a word. */
+static void spend_on_ignored(struct h2_conn *c)
+{
+    uint8_t type = c->frames.kept[3];
+
+    if (type == NGHTTP2_PRIORITY)
+        spend(c, COST_PRIORITY, "too many priority frames");
+    else if (type > NGHTTP2_CONTINUATION && type != NGHTTP2_PRIORITY_UPDATE)
+        spend(c, COST_UNKNOWN, "too many frames of unknown types");
+}
+
 /* Up to each frame that wants a look, so that what came before it has been handled by then. */
 void h2_session_feed(void *conn)
 {
@@ -382,6 +388,7 @@ void h2_session_feed(void *conn)
         const char *fault;
         uint32_t code;
 
+        spend_on_ignored(c);
         if (kind == H2_FRAME_OTHER)
             continue;
         start = MAX(start, given);

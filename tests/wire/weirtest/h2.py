@@ -150,6 +150,7 @@ class H2:
     def __init__(self, sock, settings=(), greet=True, credit=True):
         self.sock = sock
         self.auto_credit = credit
+        self.auto_ack = True        # of its settings
         self.buf = bytearray()
         self.decoder = hpack.Decoder()
         self.decoder.max_header_list_size = 1 << 20
@@ -175,7 +176,9 @@ class H2:
         """As of the client of HTTP/1: what it said before it closed decides."""
         try:
             self.sock.sendall(data)
-        except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
+        except socket.timeout:
+            raise AssertionError(f"the proxy took no bytes for {WAIT} s") from None
+        except OSError:             # of TLS and of a socket that we have closed, too
             return False
         return True
 
@@ -287,7 +290,8 @@ class H2:
         self.initial += change
         for st in self.streams.values():
             st.credit += change
-        self.send(frame(SETTINGS, ACK))
+        if self.auto_ack:
+            self.send(frame(SETTINGS, ACK))
 
     def credited(self, f):
         n = struct.unpack(">I", f.payload)[0]
@@ -393,7 +397,7 @@ class H2:
         return st
 
     def pong(self):
-        """All that we sent before has been handled: a PING has come back."""
+        """All that we sent before has been read: a PING has come back. (It may overtake others.)"""
         mark = struct.pack(">Q", len(self.frames) | 0xbe << 56)
         self.send(ping(mark))
         return self.until(lambda: mark in self.pongs)
