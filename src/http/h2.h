@@ -70,6 +70,9 @@ int h2_error(const struct h2_conn *c, const char **fault);
  * ended. From any thread, while it is served or before. */
 void h2_drain(struct h2_conn *c);
 
+/* It was idle for too long: served once more it says GOAWAY, and ends. While it is not served. */
+void h2_end(struct h2_conn *c);
+
 void h2_free(struct h2_conn **c);
 
 /* By the strand that serves a stream. begin: 0, or an error if the peer has reset it already. After

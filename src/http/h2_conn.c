@@ -114,6 +114,11 @@ void h2_drain(struct h2_conn *c)
     event_set(&c->wake);
 }
 
+void h2_end(struct h2_conn *c)
+{
+    c->drain_until = rt_now(); /* without the first step: nothing is on its way, as far as we know */
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* Starts a strand for each request that has come. */

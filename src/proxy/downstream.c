@@ -37,8 +37,14 @@ static void ready(struct slot *slot, void *owner)
 
 static void expire(struct slot *slot, void *owner)
 {
-    (void)slot;
-    downstream_free(owner);
+    struct downstream *d = owner;
+
+    if (d->h2 == NULL) {
+        downstream_free(d);
+        return;
+    }
+    h2_end(d->h2);
+    slot_start_strand(slot, serve);
 }
 
 static const struct slot_class client_class = {
