@@ -172,6 +172,15 @@ static const char *set_upstream_h2(void *state, const char *value)
     return NULL;
 }
 
+static const char *set_upstream_ping(void *state, const char *value)
+{
+    struct proxy *p = state;
+
+    if (!weir_parse_dur(value, &p->peer.ping_after))
+        return "not a time (500ms, 5s, 2m, off)";
+    return p->peer.ping_after < 10 * WEIR_MS ? "must be at least 10ms" : NULL;
+}
+
 static const char *set_h2c(void *state, const char *value)
 {
     (void)value;
@@ -227,6 +236,13 @@ static const struct weir_option options[] = {
         .name = "upstream-h2",
         .help = "speaks HTTP/2 to upstreams: with TLS to those that can, else to all",
         .set = set_upstream_h2,
+    },
+    {
+        .name = "upstream-ping",
+        .value = "TIME",
+        .help = "an HTTP/2 connection to an upstream that was silent for so long is sent a PING; "
+                "without an answer within as long again it has ended [10s]",
+        .set = set_upstream_ping,
     },
     {
         .name = "ca",

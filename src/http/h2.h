@@ -56,6 +56,13 @@ enum h2_next h2_serve(struct h2_conn *c, weir_str early);
 /* Client side. Served by a strand as above; requests of other strands open streams on it. */
 struct h2_conn *h2_client_new(struct stream *net, const struct h2_config *config, bool https);
 
+/* Before it is served: what its owner wants. `settled`: called once, when the peer's SETTINGS have
+ * told how many streams it takes; never blocks. `silence`: a peer with unanswered streams, or one
+ * that a stream is opened on, that was silent for so long is sent a PING; nothing within as long
+ * again, and the connection has ended. 0, WEIR_FOREVER: none is sent. */
+void h2_client_watch(struct h2_conn *c, void (*settled)(void *owner), void *owner,
+                     weir_dur silence);
+
 /* A stream for one request, by the strand that makes it; h2_stream_end gives it back. NULL if the
  * connection takes no more now (as many as the peer allows are open) or will never again (h2_over).
  * The caller makes sure that it is served. */

@@ -31,6 +31,7 @@ static struct h2_conn *conn_new(struct stream *net, const struct h2_config *conf
         .users = 1,
         .limit = config->max_streams,
         .head_since = rt_now(),
+        .heard_at = rt_now(),
         .budget_at = rt_now(),
     };
     h2_earn(c, INT32_MAX);
@@ -148,6 +149,7 @@ static void start_born(struct h2_conn *c)
 
 static void feed(struct h2_conn *c, weir_str bytes)
 {
+    h2_alive_heard(c);
     c->feed = bytes;
     rt_on_worker_stack(h2_session_feed, c);
     start_born(c);
@@ -211,7 +213,8 @@ static void work(void *conn)
 {
     struct h2_conn *c = conn;
 
-    h2_take_posts(c);
+    if (!c->held)
+        h2_take_posts(c);
     h2_collect(c);
 }
 
@@ -248,6 +251,14 @@ static int flush(struct h2_conn *c)
 
 /* ---- ending ---------------------------------------------------------------------------------- */
 
+static void final_goaway(struct h2_conn *c)
+{
+    nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
+                          nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR,
+                          NULL, 0);
+    c->drained = true;
+}
+
 /* GOAWAY with the largest id first, so that what the client has sent meanwhile is still served;
  * when it must have seen that, GOAWAY with the last one that is (RFC 9113 6.8). */
 static void drain_step(struct h2_conn *c)
@@ -257,14 +268,15 @@ static void drain_step(struct h2_conn *c)
     if (c->drain_until == 0) {
         if (!atomic_load(&c->draining) && c->requests < c->config->max_requests)
             return;
+        if (!c->server) { /* who opens the streams knows which were the last */
+            final_goaway(c);
+            return;
+        }
         nghttp2_submit_shutdown_notice(c->session);
         nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
         c->drain_until = rt_now() + DRAIN_STEP;
     } else if (rt_now() >= c->drain_until) {
-        nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
-                              nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR,
-                              NULL, 0);
-        c->drained = true;
+        final_goaway(c);
     }
 }
 
@@ -299,7 +311,8 @@ static void end_lingering(struct h2_conn *c)
 
 static struct deadline next_step(struct h2_conn *c, bool idle)
 {
-    struct deadline until = { .at = next_lingering(c), .err = WEIR_EIDLETIME };
+    struct deadline until = { .at = MIN(next_lingering(c), h2_alive_next(c)),
+                              .err = WEIR_EIDLETIME };
 
     if (c->drain_until != 0 && !c->drained)
         until.at = MIN(until.at, c->drain_until);
@@ -317,6 +330,11 @@ static enum h2_next pump(struct h2_conn *c)
 
         drain_step(c);
         end_lingering(c);
+        if (!h2_alive_step(c)) {
+            c->err = WEIR_EUPCLOSED;
+            c->fault = "no answer to a PING";
+            return H2_CLOSE;
+        }
         rc = flush(c);
         if (rc < 0) {
             c->err = c->err != 0 ? c->err : rc;
@@ -329,20 +347,30 @@ static enum h2_next pump(struct h2_conn *c)
         if (rc == WEIR_ECANCELED)
             return H2_CLOSE;
         if (rc == WEIR_EIDLETIME && idle && link_alone(&c->streams) && c->head_since == 0 &&
-            c->drain_until == 0 && !nghttp2_session_want_write(c->session))
+            c->drain_until == 0 && c->asked_at == 0 && !nghttp2_session_want_write(c->session))
             return H2_IDLE;
     }
 }
 
-/* A request whose response has begun is cut off. */
+/* What the end of the connection means for a stream. One whose response has begun is cut off; of
+ * one whose head has not left nothing was processed. */
+static int why_over(const struct h2_conn *c, const struct h2_stream *st)
+{
+    if (c->server)
+        return WEIR_ECLIENTGONE;
+    if (st->head_in)
+        return WEIR_EUPCUT;
+    if (c->err == WEIR_EUPH2)
+        return WEIR_EUPH2;
+    return st->head_out ? WEIR_EUPCLOSED : WEIR_EUPREFUSED;
+}
+
 static void fail_all(struct h2_conn *c)
 {
     for (struct link *l = c->streams.next; l != &c->streams; l = l->next) {
         struct h2_stream *st = container_of(l, struct h2_stream, link);
 
-        h2_stream_over(st, c->server     ? WEIR_ECLIENTGONE
-                           : st->head_in ? WEIR_EUPCUT
-                                         : WEIR_EUPCLOSED);
+        h2_stream_over(st, why_over(c, st));
     }
 }
 
@@ -354,6 +382,7 @@ static void end_streams(struct h2_conn *c)
     if (c->err == 0)
         nghttp2_session_terminate_session(c->session, NGHTTP2_NO_ERROR);
     atomic_store(&c->full, true);
+    c->held = false;
     for (;;) {
         fail_all(c);
         rt_on_worker_stack(work, c);
@@ -394,6 +423,7 @@ enum h2_next h2_serve(struct h2_conn *c, weir_str early)
 
     if (early.len > 0)
         feed(c, early);
+    h2_alive_resume(c);
     do
         next = serve(c);
     while (next == H2_IDLE && busy_again(c));

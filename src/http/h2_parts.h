@@ -81,7 +81,8 @@ struct h2_stream {
     struct h2_out *sending, **sending_end, *sent;
     int32_t id;
     bool listed; /* in conn->streams */
-    bool head_in, out_ended, end_sent, dropped, closed;
+    bool head_in, head_out, out_ended, end_sent, dropped, closed;
+    bool malformed; /* what came on it broke the rules */
 };
 
 /* h2_frames.c */
@@ -129,6 +130,14 @@ struct h2_conn {
     size_t list_size; /* of the field block being decoded */
     int err;
     const char *fault;
+
+    /* client: h2_alive.c */
+    void (*settled)(void *owner); /* NULL: called already */
+    weir_dur silence;             /* 0: it may be silent for as long as it likes */
+    int64_t heard_at, asked_at;   /* bytes came; a PING is not answered since then, 0: is */
+    unsigned asked;               /* PINGs since another frame came */
+    bool held;                    /* posts wait for the answer */
+    bool wants_h1;                /* its GOAWAY said so */
 
     /* what a peer may do that costs us */
     int64_t budget, budget_at;
@@ -193,6 +202,13 @@ int h2_parse_trailers(const struct h2_in *block, const struct h1_limits *limits,
 struct h2_out *h2_print_request(const struct http_message *m, weir_str copy, bool https);
 struct h2_out *h2_print_response(const struct http_message *m, weir_str copy);
 struct h2_out *h2_print_trailers(const struct weir_head *trailers);
+
+/* h2_alive.c: does a peer that is silent still live? heard: bytes came. resume: the connection is
+ * served again. step: asks, if it is time; false: it does not live. next: when to look again. */
+void h2_alive_heard(struct h2_conn *c);
+void h2_alive_resume(struct h2_conn *c);
+bool h2_alive_step(struct h2_conn *c);
+int64_t h2_alive_next(const struct h2_conn *c);
 
 /* h2_budget.c: true while the peer behaves. */
 bool h2_spend(struct h2_conn *c, unsigned cost);

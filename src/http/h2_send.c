@@ -174,8 +174,10 @@ static int submit_request(struct h2_stream *st, const struct h2_out *o,
                           const nghttp2_data_provider *body)
 {
     struct h2_conn *c = st->conn;
-    int32_t id = nghttp2_submit_request(c->session, NULL, o->nv, o->nvlen, body, st);
+    int32_t id = -1;
 
+    if (!atomic_load(&c->full))
+        id = nghttp2_submit_request(c->session, NULL, o->nv, o->nvlen, body, st);
     if (id < 0) /* ids are used up, or it said GOAWAY */
         return id;
     st->id = id;

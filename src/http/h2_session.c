@@ -135,12 +135,14 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
 static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
                              nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags, void *conn)
 {
+    struct h2_stream *st = stream_of(conn, frame->hd.stream_id);
+
     (void)session;
-    (void)frame;
     (void)name;
     (void)value;
     (void)flags;
-    (void)conn;
+    if (st != NULL)
+        st->malformed = true;
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -201,6 +203,23 @@ static void settle_limit(struct h2_conn *c)
         nghttp2_session_get_remote_settings(c->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 
     atomic_store(&c->limit, MIN(most, c->config->max_streams));
+    if (c->settled != NULL) {
+        c->settled(c->owner);
+        c->settled = NULL;
+    }
+}
+
+/* Ours belong to us, the client's to it: a server can only reset what we have opened. */
+static void reset_in(struct h2_conn *c)
+{
+    if (c->server)
+        spend(c, COST_RESET, "too many RST_STREAM frames");
+}
+
+static void goaway_in(struct h2_conn *c, uint32_t code)
+{
+    atomic_store(&c->full, true);
+    c->wants_h1 |= code == NGHTTP2_HTTP_1_1_REQUIRED;
 }
 
 /* RFC 9218 7.1 */
@@ -216,6 +235,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     struct h2_conn *c = conn;
 
     (void)session;
+    if (frame->hd.type != NGHTTP2_PING)
+        c->asked = 0;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         headers_in(c, frame);
@@ -224,10 +245,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         data_in(c, frame);
         break;
     case NGHTTP2_RST_STREAM:
-        spend(c, COST_RESET, "too many RST_STREAM frames");
+        reset_in(c);
         break;
     case NGHTTP2_GOAWAY:
-        atomic_store(&c->full, true);
+        goaway_in(c, frame->goaway.error_code);
         spend(c, COST_PING, "too many GOAWAY frames");
         break;
     case NGHTTP2_SETTINGS:
@@ -255,10 +276,12 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
                             void *conn)
 {
     struct h2_conn *c = conn;
+    struct h2_stream *st = stream_of(c, frame->hd.stream_id);
 
     (void)session;
-    (void)frame;
     (void)error;
+    if (st != NULL)
+        st->malformed = true;
     spend(c, COST_WRONG, "too many frames that are wrong");
     return 0;
 }
@@ -284,6 +307,10 @@ static int why_closed(const struct h2_stream *st, uint32_t code)
 {
     if (st->conn->server)
         return WEIR_ECLIENTGONE;
+    if (st->malformed)
+        return WEIR_EUPH2;
+    if (code == NGHTTP2_HTTP_1_1_REQUIRED || st->conn->wants_h1)
+        return WEIR_EUPH1;
     return code == NGHTTP2_REFUSED_STREAM ? WEIR_EUPREFUSED : WEIR_EUPRESET;
 }
 
@@ -324,14 +351,18 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *c
 
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         reset_sent(c, frame);
+    if (frame->hd.type == NGHTTP2_GOAWAY && !c->server && c->err == 0 &&
+        frame->goaway.error_code != NGHTTP2_NO_ERROR)
+        c->err = WEIR_EUPH2; /* nghttp2 has found a fault of its own */
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
     if (frame->hd.type == NGHTTP2_DATA)
         h2_earn(c, GAIN_DATA);
-    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-        return 0;
     st = stream_of(c, frame->hd.stream_id);
     if (st == NULL)
+        return 0;
+    st->head_out = true;
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     st->end_sent = true;
     if (c->server && !st->in_ended)

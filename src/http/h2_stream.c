@@ -336,12 +336,15 @@ static int await_room(struct h2_stream *st, struct pace *pace)
     }
 }
 
-/* The writer leaves: nobody may look at its piece any more. */
-static void withdraw(struct h2_stream *st)
+/* The writer leaves: nobody may look at its piece any more. Who reads is told the cause. */
+static void withdraw(struct h2_stream *st, int err)
 {
     spin_lock(&st->lock);
     st->withdrawn = true;
+    if (st->error == 0)
+        st->error = err;
     spin_unlock(&st->lock);
+    event_set(&st->in_event);
     post(st, H2_POST_RESET);
 }
 
@@ -393,7 +396,7 @@ static int h2_write(struct http_stream *http, const struct http_message *m, weir
         http->head_sent = true;
     rc = await_room(st, pace);
     if (rc < 0) {
-        withdraw(st);
+        withdraw(st, rc);
         return rc;
     }
     pace->bytes += piece.len;

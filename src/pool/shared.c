@@ -28,6 +28,7 @@ struct peer {
     struct link conns, waiters;
     unsigned opening;
     int64_t h1_until;
+    bool only_h1; /* until then, even if it would negotiate otherwise */
     uint64_t hash;
     size_t len;
     char bytes[];
@@ -40,7 +41,9 @@ struct shared {
     struct stream net;
     struct slot_ref ref;
     weir_dur idle_timeout;
-    bool idle; /* armed: nobody serves it */
+    bool idle;    /* armed: nobody serves it */
+    bool settled; /* how many streams it takes is known: others than its maker may use it */
+    bool turn;    /* it is the attempt that others wait for */
 };
 
 struct part {
@@ -176,6 +179,34 @@ static bool rest(struct part *part, struct shared *c)
     return armed;
 }
 
+/* How many streams it takes is known, or that it takes none. Under the lock. */
+static void settle(struct shared *c, int err)
+{
+    c->settled = true;
+    if (c->turn)
+        attempt_over(c->peer, err);
+    c->turn = false;
+}
+
+static void on_settled(void *owner)
+{
+    struct shared *c = owner;
+    struct part *part = part_of(c->peer->hash);
+
+    spin_lock(&part->lock);
+    settle(c, 0);
+    spin_unlock(&part->lock);
+}
+
+/* Of one that ended before it was settled. */
+static int why_ended(const struct shared *c)
+{
+    const char *fault;
+    int err = h2_error(c->h2, &fault);
+
+    return err != 0 && weir_error_source(err) == WEIR_SRC_UPSTREAM ? err : WEIR_EUPCLOSED;
+}
+
 /* Nobody finds it any more. False: somebody has just opened a stream on it. */
 static bool leave_table(struct part *part, struct shared *c)
 {
@@ -183,8 +214,10 @@ static bool leave_table(struct part *part, struct shared *c)
 
     spin_lock(&part->lock);
     alone = h2_open_count(c->h2) == 0;
-    if (alone)
+    if (alone) {
+        settle(c, why_ended(c));
         take_out(part, c);
+    }
     spin_unlock(&part->lock);
     return alone;
 }
@@ -258,7 +291,8 @@ static struct h2_stream *open_on(struct shared *c)
 static struct h2_stream *open_any(struct peer *p)
 {
     for (struct link *l = p->conns.next; l != &p->conns; l = l->next) {
-        struct h2_stream *st = open_on(container_of(l, struct shared, link));
+        struct shared *c = container_of(l, struct shared, link);
+        struct h2_stream *st = c->settled ? open_on(c) : NULL;
 
         if (st == NULL)
             continue;
@@ -282,7 +316,7 @@ static int try_obtain(struct part *part, const struct peer_key *key, struct wait
     if (p == NULL)
         return WEIR_ENOMEM;
     if (p->h1_until > rt_now())
-        return SHARED_H1;
+        return p->only_h1 ? SHARED_ONLY_H1 : SHARED_H1;
     *out = open_any(p);
     if (*out != NULL)
         return SHARED_STREAM;
@@ -330,7 +364,7 @@ int shared_obtain(const struct peer_key *key, struct deadline until, struct h2_s
 }
 
 /* The connection without what the pool had around it. */
-static struct shared *convert(struct upstream **up, bool https)
+static struct shared *convert(struct upstream **up, const struct shared_terms *terms)
 {
     struct shared *c = malloc(sizeof *c);
 
@@ -340,13 +374,15 @@ static struct shared *convert(struct upstream **up, bool https)
         .net = (*up)->h1.net,
         .ref = (*up)->ref,
         .idle_timeout = (*up)->idle_timeout,
+        .turn = terms->turn,
     };
     link_init(&c->link);
-    c->h2 = h2_client_new(&c->net, &config, https);
+    c->h2 = h2_client_new(&c->net, &config, terms->https);
     if (c->h2 == NULL) {
         free(c);
         return NULL;
     }
+    h2_client_watch(c->h2, on_settled, c, terms->silence);
     slot_set_owner(c->net.slot, &shared_class, c);
     upstream_let_go(up);
     return c;
@@ -364,25 +400,24 @@ static bool insert(struct part *part, const struct peer_key *key, struct shared 
     if (*out != NULL) {
         c->peer = p;
         p->h1_until = 0;
+        p->only_h1 = false;
         link_after(&p->conns, &c->link);
     }
-    if (p != NULL)
-        attempt_over(p, *out != NULL ? 0 : WEIR_ENOMEM);
     spin_unlock(&part->lock);
     return *out != NULL;
 }
 
-int shared_publish(const struct peer_key *key, struct upstream **up, bool https,
-                   struct h2_stream **out)
+int shared_publish(const struct peer_key *key, struct upstream **up,
+                   const struct shared_terms *terms, struct h2_stream **out)
 {
     struct part *part = part_of(key->hash);
-    struct shared *c = convert(up, https);
+    struct shared *c = convert(up, terms);
     int rc;
 
     if (c == NULL || !insert(part, key, c, out)) {
         if (c != NULL)
             end(c);
-        else
+        if (terms->turn)
             shared_failed(key, WEIR_ENOMEM);
         upstream_close(up);
         return WEIR_ENOMEM;
@@ -407,6 +442,20 @@ void shared_h1(const struct peer_key *key)
     spin_unlock(&part->lock);
 }
 
+void shared_only_h1(const struct peer_key *key)
+{
+    struct part *part = part_of(key->hash);
+    struct peer *p;
+
+    spin_lock(&part->lock);
+    p = find_or_make(part, key);
+    if (p != NULL) {
+        p->h1_until = rt_now() + REMEMBER;
+        p->only_h1 = true;
+    }
+    spin_unlock(&part->lock);
+}
+
 void shared_failed(const struct peer_key *key, int err)
 {
     struct part *part = part_of(key->hash);
@@ -415,7 +464,7 @@ void shared_failed(const struct peer_key *key, int err)
     spin_lock(&part->lock);
     p = find(part, key);
     if (p != NULL) {
-        attempt_over(p, err);
+        attempt_over(p, weir_error_source(err) == WEIR_SRC_UPSTREAM ? err : 0);
         forget(part);
     }
     spin_unlock(&part->lock);

@@ -15,6 +15,7 @@ enum shared_turn {
     SHARED_STREAM, /* `*out` is its stream */
     SHARED_OPEN,   /* open a connection, then call shared_publish, shared_h1 or shared_failed */
     SHARED_H1,     /* it speaks HTTP/1 */
+    SHARED_ONLY_H1 /* it has asked for HTTP/1 where it could have had HTTP/2: offer nothing else */
 };
 
 /* Blocks while another request opens a connection, until the deadline. A turn, or an error: the
@@ -22,14 +23,24 @@ enum shared_turn {
 int shared_obtain(const struct peer_key *key, struct deadline until, struct h2_stream **out);
 
 /* The connection `*up` speaks HTTP/2: it is shared from here on (and cleared), with a stream for
- * the caller. 0 or WEIR_ENOMEM, WEIR_ESTACKS: then it is closed. Also without a turn. */
-must_use int shared_publish(const struct peer_key *key, struct upstream **up, bool https,
-                            struct h2_stream **out);
+ * the caller. Those who wait go on waiting until its peer has told how many streams it takes.
+ * `silence`: see h2_client_watch. 0 or WEIR_ENOMEM: then it is closed. Also without a turn
+ * (`turn`). */
+struct shared_terms {
+    bool https, turn;
+    weir_dur silence;
+};
+must_use int shared_publish(const struct peer_key *key, struct upstream **up,
+                            const struct shared_terms *terms, struct h2_stream **out);
 
-/* It speaks HTTP/1. */
+/* It speaks HTTP/1. With a turn. */
 void shared_h1(const struct peer_key *key);
 
-/* It could not be opened: those who wait fail as well. */
+/* It said so on a connection of HTTP/2 (WEIR_EUPH1). */
+void shared_only_h1(const struct peer_key *key);
+
+/* It could not be opened: those who wait fail as well, unless the cause lies with who tried. With a
+ * turn. */
 void shared_failed(const struct peer_key *key, int err);
 
 /* Shutdown: what is idle is closed, the others when their last stream has ended. From a worker.

@@ -96,6 +96,7 @@ int upstream_choose(struct weir_session *s)
     peer->read_timeout = or_default(peer->read_timeout, svc->upstream_timeout);
     peer->write_timeout = or_default(peer->write_timeout, svc->upstream_timeout);
     peer->idle_timeout = or_default(peer->idle_timeout, 60 * WEIR_SEC);
+    peer->ping_after = or_default(peer->ping_after, 10 * WEIR_SEC);
     s->up_read =
         (struct pace){ .limit = s->limit, .gap = peer->read_timeout, .gap_err = WEIR_EUPTIME };
     s->up_write =
@@ -180,7 +181,13 @@ static int open_and_share(struct weir_session *s, const struct peer_key *key,
     int rc = open_new(s, key, addr);
 
     if (rc == 0 && speaks_h2(s))
-        return shared_publish(key, &s->up, has_tls(s), &s->up_h2);
+        return shared_publish(key, &s->up,
+                              &(struct shared_terms){
+                                  .https = has_tls(s),
+                                  .turn = ours,
+                                  .silence = s->peer.ping_after,
+                              },
+                              &s->up_h2);
     if (rc == 0 && wants_h2(s) && !(s->peer.alpn & WEIR_H1)) {
         upstream_close(&s->up);
         rc = session_fail(s, WEIR_EUPH2, "the upstream does not speak HTTP/2");
@@ -212,6 +219,13 @@ static int obtain_alone(struct weir_session *s, const struct peer_key *key, cons
     return s->reused ? 0 : open_and_share(s, key, addr, false);
 }
 
+static int make_key(struct weir_session *s, struct peer_key *key)
+{
+    return peer_key_make(key, s->peer.internal.address, &s->peer) == 0
+               ? 0
+               : session_fail(s, WEIR_EINVALID, "the peer's names are too long");
+}
+
 int upstream_obtain(struct weir_session *s)
 {
     const struct addr *addr = s->peer.internal.address;
@@ -220,13 +234,17 @@ int upstream_obtain(struct weir_session *s)
 
     if (s->req.method_id == METHOD_CONNECT || s->upgrade.len > 0)
         s->peer.alpn &= WEIR_H1; /* such a connection will be ours alone */
-    if (peer_key_make(&key, addr, &s->peer) < 0)
-        return session_fail(s, WEIR_EINVALID, "the peer's names are too long");
+    TRY(make_key(s, &key));
     s->connect_fault = NULL;
     s->tries++;
     s->reused = false;
     s->untouched = true;
     rc = wants_h2(s) ? obtain_shared(s, &key, addr) : SHARED_H1;
+    if (rc == SHARED_ONLY_H1) {
+        s->peer.alpn = WEIR_H1;
+        TRY(make_key(s, &key));
+        rc = SHARED_H1;
+    }
     if (rc == SHARED_H1)
         rc = obtain_alone(s, &key, addr);
     s->fresh = false;
@@ -289,6 +307,19 @@ static bool was_refused(struct weir_session *s, int rc)
            s->refusals++ < REFUSALS;
 }
 
+/* The upstream wants HTTP/1 instead (RFC 9113 7): that is remembered, and this request goes out that
+ * way, as far as TLS lets us choose. */
+static bool wants_h1(struct weir_session *s, int rc)
+{
+    struct peer_key key;
+
+    if (rc != WEIR_EUPH1 || !(s->peer.alpn & WEIR_H1) || make_key(s, &key) < 0)
+        return false;
+    shared_only_h1(&key);
+    s->peer.alpn = WEIR_H1;
+    return s->err == 0 && s->received == 0 && !s->down->head_sent && s->refusals++ < REFUSALS;
+}
+
 /* Back to where it came from, or closed. */
 static void let_go(struct weir_session *s, int rc)
 {
@@ -311,7 +342,7 @@ int upstream_leave(struct weir_session *s, int rc)
     if (rc == WEIR_ECANCELED)
         rc = strand_cause();
     if (rc < 0) {
-        again = was_stale(s, rc) || was_refused(s, rc);
+        again = was_stale(s, rc) || was_refused(s, rc) || wants_h1(s, rc);
         if (!again) /* that may happen to the best of backends */
             count_failure(s, rc);
         rc = phase_error_while_proxy(s, rc, s->up_http->fault, again);
