@@ -291,6 +291,17 @@ static void drop(struct h2_stream *st)
     start_lingering(st);
 }
 
+/* A reset goes past what waits to be sent on its stream: that leaves first, as far as it can. */
+static void reset(struct h2_stream *st)
+{
+    struct h2_conn *c = st->conn;
+
+    if (c->server)
+        h2_collect(c);
+    if (!st->closed)
+        fail_stream(st, c->server ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL);
+}
+
 static void take_post(struct h2_stream *st)
 {
     unsigned what = atomic_exchange_explicit(&st->posts, 0, memory_order_acq_rel);
@@ -303,8 +314,8 @@ static void take_post(struct h2_stream *st)
     if (what & H2_POST_CONSUMED)
         nghttp2_session_consume(c->session, st->id,
                                 atomic_exchange_explicit(&st->consumed, 0, memory_order_relaxed));
-    if (what & H2_POST_RESET && !st->closed)
-        fail_stream(st, c->server ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL);
+    if (what & H2_POST_RESET)
+        reset(st);
     if (what & H2_POST_DROP)
         drop(st);
 }
