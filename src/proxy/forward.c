@@ -103,7 +103,7 @@ static int tell_to_continue(struct weir_session *s)
     struct weir_head head;
     struct http_message m = { .head = &head };
 
-    s->continued = true;
+    s->continued = s->our_continue = true;
     head_init(&head, &s->arena, 1);
     head.status = 100;
     return http_write(s->down, &m, LIT(""), false, &s->down_write);
@@ -142,8 +142,7 @@ static int await_head(struct weir_session *s)
     }
 }
 
-/* RFC 9110 15.2: relayed at once, but to HTTP/1.0 clients; 100 only to who asked for it and was
- * not told yet. */
+/* RFC 9110 15.2: relayed at once, but to HTTP/1.0 clients, and but for a 100 after ours. */
 static int relay_interim(struct weir_session *s)
 {
     struct weir_head head;
@@ -152,7 +151,7 @@ static int relay_interim(struct weir_session *s)
     if (s->req.minor == 0 || s->down->head_sent)
         return 0;
     if (s->up_res.status == 100) {
-        if (s->continued || !head_has_id(&s->req, FIELD_EXPECT))
+        if (s->our_continue)
             return 0;
         s->continued = true;
     }

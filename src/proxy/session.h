@@ -62,6 +62,7 @@ struct weir_session {
     bool untouched;     /* nothing was sent on this connection yet */
     bool upload_broken; /* the upstream takes no more of the request body */
     bool continued;     /* the client has been told to go on with its body */
+    bool our_continue;  /* by us, not by the upstream */
 
     weir_str upgrade; /* the protocols that the client offers; absent: none */
 
