@@ -4,7 +4,6 @@
 import argparse
 import datetime
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lib import BenchError                                                      # noqa: E402
+from lib import BenchError, pingora                                                      # noqa: E402
 from lib.calls import count_calls                                               # noqa: E402
 from lib.cases import CASES, PROGRAMS                                           # noqa: E402
 from lib.figures import LEAST_ROUNDS                                            # noqa: E402
@@ -122,6 +121,17 @@ def run_calls(bench, names, failed, end):
     return calls
 
 
+def wanted(case, part, options):
+    """`chosen`, without Pingora where it cannot be had."""
+    names = chosen(case, part, options.only)
+    if "pingora" not in names:
+        return names
+    why = pingora.make(ROOT, options.build)
+    if why:
+        print(f"SKIP pingora: {why}")
+    return [n for n in names if n != "pingora" or not why]
+
+
 def chosen(case, part, only):
     """The case's proxies that were asked for; others as well, if they were asked for by name."""
     proxies = part.proxies or case.proxies
@@ -134,7 +144,7 @@ def chosen(case, part, only):
 
 def run_part(case, part, options, files, end):
     """Measures and shows one kind of load. True if every proxy has figures."""
-    names, begin = chosen(case, part, options.only), time.monotonic()
+    names, begin = wanted(case, part, options), time.monotonic()
     failed, versions = {}, {}
     for name in names:
         try:
@@ -188,16 +198,6 @@ def run_program(name, options):
     return run.returncode == 0
 
 
-def why_no_pingora():
-    """Pingora comes from no package of Debian: it would have to be built by a cargo that is newer
-    than Debian's."""
-    cargo = shutil.which("cargo")
-    if not cargo:
-        return "no cargo"
-    run = subprocess.run([cargo, "--version"], capture_output=True, text=True, timeout=30)
-    return f"{run.stdout.strip() or 'cargo'} is here, and a crate in bench/ is not"
-
-
 def main(argv):
     options = parse(argv)
     files = raise_file_limit()
@@ -210,7 +210,6 @@ def main(argv):
                 good = run_program(name, options) and good
             else:
                 good = run_case(CASES[name], options, files) and good
-        print(f"SKIP pingora: {why_no_pingora()}")
     except BenchError as e:
         print(f"bench: {e}", file=sys.stderr)
         return 1

@@ -6,7 +6,7 @@ configuration (see proxies.Setup), where an expert would set something for just 
 
 from dataclasses import dataclass, field
 
-PEERS = ("weir", "floor", "nginx", "haproxy")
+PEERS = ("weir", "floor", "nginx", "haproxy", "pingora")
 PEERS_H2O = (*PEERS, "h2o")
 NO_FLOOR = ("weir", "nginx", "haproxy", "h2o")  # the relay opens an upstream connection each time
 BEST = ("nginx", "haproxy", "h2o")
@@ -138,7 +138,7 @@ CASES = {c.name: c for c in (
     Case("keepalive", "1 KiB, 64 keep-alive connections",
          [Part("1 KiB, 64 connections", KIB,
                bounds=(Bound("cpu_us", ("floor",), 1.10), Bound("cpu_us", ("nginx",), 0.87),
-                       Bound("user_us", ("nginx",), 0.6)))]),
+                       Bound("user_us", ("nginx",), 0.6), Bound("cpu_us", ("pingora",), 0.5)))]),
     Case("bodies", "response bodies of 64 KiB and of 1 MiB",
          [body_part("64 KiB", 64 << 10, Bound("cpu_us", ("nginx",), 0.80)),
           body_part("1 MiB", 1 << 20)]),

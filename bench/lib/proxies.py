@@ -283,6 +283,11 @@ def start_h2o(proxy, path, setup, port):
         h2o_user="user: root\n" if os.geteuid() == 0 else "")]
 
 
+def start_pingora(proxy, path, setup, port):
+    unsupported(proxy, setup, "tls", "origin_tls", "h2", "origin_h2")
+    return [path, f"127.0.0.1:{port}", setup.origin]
+
+
 BURN = "{build}/bench/burn"
 WEIR = Proxy("weir", "{build}/gateway/weir", "build it: ./dev build",
              start_weir, ["--version"], True)
@@ -298,6 +303,8 @@ PROXIES = {p.name: p for p in (
           start_haproxy, ["-v"]),
     Proxy("h2o", "/usr/bin/h2o", "apt-get install --no-install-recommends h2o",
           start_h2o, ["--version"]),
+    Proxy("pingora", "{build}/../pingora/release/pingora-relay", "bench/README.md tells how",
+          start_pingora, []),
     # More workers; weir with a filter, with and without stealing, 7 of 8 connections on worker 0.
     *(replace(WEIR, name=f"weir-{n}", workers=n) for n in (1, 2, 4, 8)),
     *(replace(NGINX_PROXY, name=f"nginx-{n}", workers=n) for n in (2, 8)),
