@@ -55,6 +55,7 @@ enum weir_source { WEIR_SRC_INTERNAL, WEIR_SRC_DOWNSTREAM, WEIR_SRC_UPSTREAM };
     X(WEIR_EH2PROTOCOL,  -44, "h2_protocol",         DOWNSTREAM, 0,   "the client broke the rules of HTTP/2") \
     X(WEIR_EH2ABUSE,     -45, "h2_abuse",            DOWNSTREAM, 0,   "the client made too much of frames that cost only us") \
     X(WEIR_ETUNNELTIME,  -46, "tunnel_timeout",      DOWNSTREAM, 0,   "the tunnel was idle for too long") \
+    X(WEIR_ECONNECTTO,   -47, "connect_protocol",    DOWNSTREAM, 501, "CONNECT for a protocol that is not known here") \
     X(WEIR_ETLS,         -50, "tls_handshake",       DOWNSTREAM, 0,   "the client's TLS handshake failed") \
     X(WEIR_ETLSTIME,     -51, "tls_timeout",         DOWNSTREAM, 0,   "the client's TLS handshake took too long") \
     X(WEIR_EPLAINHTTP,   -52, "plain_http",          DOWNSTREAM, 400, "plain HTTP came to a port that speaks TLS") \

@@ -99,7 +99,9 @@ struct weir_proxy {
 /* Tunnels. A request of HTTP/1.1 that asks for another protocol (Upgrade; WebSocket is one) offers
  * it to the upstream, but for h2c, HTTP and TLS, which would hide requests from the phases. If that
  * switches (101) to what was offered, both sides are connected: bytes pass as they are, until both
- * have ended; one that ends its direction may still receive. CONNECT, where the service allows it,
+ * have ended; one that ends its direction may still receive. A WebSocket over HTTP/2 (an extended CONNECT, RFC 8441)
+ * is to all phases the GET with Upgrade that it becomes for the upstream; other protocols of such a
+ * CONNECT are refused (501). CONNECT, where the service allows it,
  * is connected to whom upstream_peer chooses, by `weir_target` of the request: check whom you let
  * through where. It has no upstream_request_filter and no upstream_response_filter; response_filter
  * sees the 200. Body filters do not see the bytes of a tunnel; weir_bytes_received and

@@ -207,6 +207,23 @@ static int settle_target(struct weir_head *out, const struct pseudo *p, const ch
     return 0;
 }
 
+/* RFC 8441 4: an extended CONNECT becomes what HTTP/1.1 says in its place. Only the protocol whose
+ * handshake we can make is taken; what others mean by it is not known. */
+static int settle_protocol(struct weir_head *out, const struct pseudo *p, const char **fault)
+{
+    if (p->protocol.ptr == NULL)
+        return 0;
+    if (out->method_id != METHOD_CONNECT)
+        return refuse(fault, WEIR_EBADHEAD, ":protocol without CONNECT");
+    if (!weir_eq_nocase(p->protocol, "websocket"))
+        return WEIR_ECONNECTTO;
+    out->method = LIT("GET");
+    out->method_id = METHOD_GET;
+    head_set_id(out, FIELD_CONNECTION, LIT("Upgrade"));
+    head_set_id(out, FIELD_UPGRADE, LIT("websocket"));
+    return out->failed;
+}
+
 int h2_parse_request(const struct h2_in *block, const struct h1_limits *limits,
                      struct weir_head *out, struct framing *framing, const char **fault)
 {
@@ -224,6 +241,7 @@ int h2_parse_request(const struct h2_in *block, const struct h1_limits *limits,
         return WEIR_EFIELDCOUNT;
     if (p.path.len > limits->max_target)
         return WEIR_ETARGETSIZE;
+    TRY(settle_protocol(out, &p, fault));
     TRY(settle_host(out, &p, fault));
     TRY(settle_target(out, &p, fault));
     return frame_body(out, framing, fault);

@@ -68,6 +68,9 @@ struct h2_stream {
     bool withdrawn; /* its writer has left: it must not be touched any more */
     size_t queued;  /* copied bytes that are not sent yet */
 
+    /* the strand's; the connection sees it with what is posted afterwards */
+    bool tunnel;
+
     /* the strand's */
     struct h2_in *held; /* the last piece lies in it */
     struct arena *arena;

@@ -113,7 +113,7 @@ struct h2_out *h2_print_response(const struct http_message *m, weir_str copy)
 
     if (!print_begin(&p, h, m->length_as.len + m->date.len + copy.len))
         return NULL;
-    print_number(&p, ":status", h->status);
+    print_number(&p, ":status", m->tunnel ? 200 : h->status); /* RFC 8441 5: in the place of 101 */
     print_fields(&p, h, never);
     if (m->framing.mode == BODY_LENGTH)
         print_number(&p, "content-length", m->framing.length);
@@ -121,7 +121,7 @@ struct h2_out *h2_print_response(const struct http_message *m, weir_str copy)
         print_field(&p, "content-length", m->length_as);
     if (m->date.ptr != NULL && !head_has_id(h, FIELD_DATE))
         print_field(&p, "date", m->date);
-    p.out->kind = h->status < 200 ? H2_OUT_INTERIM : H2_OUT_HEAD;
+    p.out->kind = h->status < 200 && !m->tunnel ? H2_OUT_INTERIM : H2_OUT_HEAD;
     p.out->data = (char *)print_text(&p, copy);
     p.out->len = copy.len;
     return p.out;

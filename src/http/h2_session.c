@@ -365,7 +365,7 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *c
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     st->end_sent = true;
-    if (c->server && !st->in_ended)
+    if (c->server && !st->in_ended && !st->tunnel)
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
     return 0;
 }
@@ -495,6 +495,7 @@ static int start_server(struct h2_conn *c, nghttp2_session **session)
         { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, c->config->max_streams },
         { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW },
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)c->config->limits->max_head },
+        { NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 }, /* RFC 8441 3 */
         { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
     };
     int rc = nghttp2_session_server_new2(session, callbacks, c, options);

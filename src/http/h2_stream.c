@@ -186,7 +186,8 @@ static int h2_read_head(struct http_stream *http, struct weir_head *out, enum me
         return rc;
     }
     http->body_done = last;
-    if (out->method_id == METHOD_CONNECT) {
+    http->connect_protocol = st->conn->server && head_has_id(out, FIELD_UPGRADE);
+    if (out->method_id == METHOD_CONNECT || http->connect_protocol) {
         http->framing = (struct framing){ .mode = BODY_NONE, .persistent = true };
         http->body_done = true; /* what follows is a tunnel, or nothing */
         return 1;
@@ -375,7 +376,7 @@ static int h2_write(struct http_stream *http, const struct http_message *m, weir
                     bool end, struct pace *pace)
 {
     struct h2_stream *st = h2_of(http);
-    bool interim = m != NULL && m->head->status != 0 && m->head->status < 200;
+    bool interim = m != NULL && m->head->status != 0 && m->head->status < 200 && !m->tunnel;
     bool bodyless = m != NULL && m->framing.mode == BODY_NONE && !m->tunnel;
     bool lend = piece.len > COPY_MAX;
     struct h2_out *o;
@@ -426,8 +427,10 @@ static void h2_tunnel(struct http_stream *http, bool in)
 {
     struct h2_stream *st = h2_of(http);
 
-    if (!in)
+    if (!in) {
+        st->tunnel = true; /* an end of ours is not the end of both */
         return;
+    }
     spin_lock(&st->lock);
     http->body_done = st->in_ended && st->in_first == NULL;
     spin_unlock(&st->lock);

@@ -73,6 +73,7 @@ struct http_stream {
     bool body_done;                        /* its body has been read to its end */
     bool head_sent;                        /* a final head has left, at least in part */
     bool message_sent;                     /* a message has left completely */
+    bool connect_protocol;                 /* the request asks for its upgrade by an extended CONNECT */
     bool persistent; /* this exchange may be followed by another; clear it to end the connection
                         (before a head is sent: and to say so) */
 };

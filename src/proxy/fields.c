@@ -197,6 +197,7 @@ int fields_for_upstream(struct weir_session *s)
     count_down(s, up);
     if (up->failed != 0)
         return session_fail(s, up->failed, NULL);
+    TRY(websocket_ask(s));
     rc = PHASE(s, upstream_request_filter, s, up);
     if (rc == 0)
         body_adapt_request(s);

@@ -176,7 +176,7 @@ static int receive_head(struct weir_session *s)
         TRY(relay_interim(s));
     }
     s->answered = rt_now();
-    return 0;
+    return websocket_answered(s);
 }
 
 /* How the body of the response, of which `piece` is what there is, goes on to the client. */

@@ -65,6 +65,7 @@ struct weir_session {
     bool our_continue;  /* by us, not by the upstream */
 
     weir_str upgrade; /* the protocols that the client offers; absent: none */
+    weir_str websocket_key; /* sent along with it for a client of HTTP/2 */
 
     struct scope scope;
     struct task upload, tunnel;
@@ -144,6 +145,11 @@ int forward(struct weir_session *s);
  * of `forward`. */
 int tunnel_switch(struct weir_session *s);
 int tunnel_connect(struct weir_session *s);
+
+/* websocket.c: for a client of HTTP/2, the key in s->up_req, and what s->up_res answers to it. Nothing
+ * for others. */
+int websocket_ask(struct weir_session *s);
+int websocket_answered(struct weir_session *s);
 
 /* last_hop.c: WEIR_ANSWERED if the request is for us. */
 int last_hop(struct weir_session *s);

@@ -29,6 +29,12 @@ struct tls_info {
 /* NULL: the stream is plain. */
 const struct tls_info *tls_info(const struct stream *st);
 
+/* For protocols that want them: a hash that protects nothing, and bytes that nobody can guess. 0, or
+ * WEIR_EINTERNAL. */
+enum { TLS_SHA1 = 20 };
+int tls_sha1(weir_str text, unsigned char out[TLS_SHA1]);
+int tls_random(void *out, size_t len);
+
 /* ---- listeners ------------------------------------------------------------------------------- */
 
 struct tls_server_config {

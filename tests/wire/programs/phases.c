@@ -17,7 +17,7 @@ static struct {
     struct weir_server *server;
     const char *listen, *upstreams[UPSTREAMS];
     unsigned count;
-    bool connect;
+    bool connect, h2c;
     struct weir_lb *lb;
 } program;
 
@@ -303,11 +303,20 @@ static const char *set_connect(void *state, const char *value)
     return NULL;
 }
 
+static const char *set_h2c(void *state, const char *value)
+{
+    (void)state;
+    (void)value;
+    program.h2c = true;
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     static const struct weir_option options[] = {
         { .name = "listen", .value = "ADDR", .help = "where", .set = set_listen, .required = true },
         { .name = "connect", .help = "serve CONNECT", .set = set_connect },
+        { .name = "h2c", .help = "and HTTP/2", .set = set_h2c },
         { .value = "UPSTREAM", .help = "to whom", .set = add_upstream, .required = true },
         { .set = NULL },
     };
@@ -320,7 +329,9 @@ int main(int argc, char **argv)
         program.lb = weir_lb_new(program.server, &config);
     weir_server_add(program.server, &(struct weir_service){
                                         .proxy = &proxy,
-                                        .listen = { { .addr = program.listen } },
+                                        .listen = { { .addr = program.listen,
+                                                      .alpn = program.h2c ? WEIR_H1 | WEIR_H2
+                                                                          : 0 } },
                                         .connect = program.connect,
                                     });
     return weir_server_run(program.server);
