@@ -75,6 +75,7 @@ static const struct http_ops h1_ops = {
     .read_head = h1_read_head,
     .read_body = h1_read_body,
     .write = h1_write,
+    .pass_body = h1_pass_body,
     .tunnel = h1_tunnel,
     .reset = h1_reset,
     .gone = h1_gone,

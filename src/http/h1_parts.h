@@ -14,6 +14,13 @@ int h1_read_head(struct http_stream *st, struct weir_head *out, enum method meth
                  struct deadline until);
 int h1_read_body(struct http_stream *st, weir_str *piece, struct pace *pace);
 
+int h1_body_cut(struct h1_conn *c); /* the peer closed amid a body, or thereby ended it */
+
+/* h1_pass.c. Less than this is cheaper read and written. */
+enum { H1_PASS_MIN = 32 * 1024 };
+int h1_pass_body(struct http_stream *st, struct http_stream *to, struct pace *in,
+                 struct pace *out, size_t *moved);
+
 /* h1_write.c */
 int h1_write(struct http_stream *st, const struct http_message *m, weir_str piece, bool end,
              struct pace *pace);

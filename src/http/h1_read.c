@@ -289,7 +289,7 @@ static int take_piece(struct h1_conn *c, weir_str *piece)
 }
 
 /* The peer closed amid a body: the end of it only where the close is what ends it. */
-static int body_cut(struct h1_conn *c)
+int h1_body_cut(struct h1_conn *c)
 {
     if (c->read_mode == BODY_CLOSE && c->net.cut && !c->tunnel) /* anybody may send a FIN */
         return h1_fail(c, WEIR_EUPCUT, "closed without close_notify");
@@ -313,7 +313,7 @@ int h1_read_body(struct http_stream *st, weir_str *piece, struct pace *pace)
             return rc;
         rc = fill(c, pace);
         if (rc == 0)
-            return body_cut(c);
+            return h1_body_cut(c);
         if (rc < 0)
             return rc;
     }

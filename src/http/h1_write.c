@@ -173,6 +173,7 @@ int h1_write(struct http_stream *st, const struct http_message *m, weir_str piec
         rc = put_head(c, m, &out);
     if (rc == 0 && !interim)
         rc = put_body(c, piece, end, line, &out);
+    c->net.more = st->more && c->net.drains && c->write_left >= H1_PASS_MIN;
     if (rc == 0 && out.n > 0)
         rc = stream_write(&c->net, out.iov, out.n, pace);
     output_done(&out);

@@ -47,6 +47,14 @@ struct http_ops {
     int (*write)(struct http_stream *st, const struct http_message *m, weir_str piece, bool end,
                  struct pace *pace);
 
+    /* Moves what has come of the body on to `to`, a stream of the same kind that is amid the same
+     * body, without showing it: HTTP_PIECE with `*moved` bytes, all of which have left; HTTP_END;
+     * HTTP_LATER: not this body, or not now: read and write it; < 0, with `*moved` bytes used up all
+     * the same. Ends the message of `to` with the body. `in` and `out` are the paces of both sides.
+     * Blocks. NULL: it never can. */
+    int (*pass_body)(struct http_stream *st, struct http_stream *to, struct pace *in,
+                     struct pace *out, size_t *moved);
+
     /* What follows in this direction, behind the body, belongs to another protocol: from now on
      * read_body gives bytes as they come, and HTTP_END when the peer ends its direction; write
      * sends pieces as they are, and with `end` ends ours. Never blocks. NULL: it cannot. */
@@ -74,6 +82,8 @@ struct http_stream {
     bool head_sent;                        /* a final head has left, at least in part */
     bool message_sent;                     /* a message has left completely */
     bool connect_protocol;                 /* the request asks for its upgrade by an extended CONNECT */
+    bool more; /* to be set before a write behind which http_pass_body follows at once, with this
+                  stream as `to`: the last bytes need not leave before */
     bool persistent; /* this exchange may be followed by another; clear it to end the connection
                         (before a head is sent: and to say so) */
 };
@@ -94,6 +104,21 @@ static inline int http_write(struct http_stream *st, const struct http_message *
                              bool end, struct pace *pace)
 {
     return st->ops->write(st, m, piece, end, pace);
+}
+
+/* Are they of one kind that can pass a body on? */
+static inline bool http_may_pass(const struct http_stream *from, const struct http_stream *to)
+{
+    return from->ops == to->ops && from->ops->pass_body != NULL;
+}
+
+static inline int http_pass_body(struct http_stream *from, struct http_stream *to, struct pace *in,
+                                 struct pace *out, size_t *moved)
+{
+    *moved = 0;
+    if (!http_may_pass(from, to))
+        return HTTP_LATER;
+    return from->ops->pass_body(from, to, in, out, moved);
 }
 
 static inline void http_tunnel_in(struct http_stream *st)

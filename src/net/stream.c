@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
@@ -28,7 +30,7 @@ int stream_wait_for(struct stream *st, enum dir d, struct pace *pace, struct str
 }
 
 /* Network errors have many names and one meaning; only ours are told apart. */
-static int io_error(const struct stream *st, ssize_t err)
+int stream_error(const struct stream *st, ssize_t err)
 {
     switch (-err) {
     case ENOMEM:
@@ -83,7 +85,7 @@ ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace)
             continue;
         }
         if (unlikely(n < 0))
-            return io_error(st, n);
+            return stream_error(st, n);
         if (st->drains && (size_t)n < len)
             slot_drained(st->slot, DIR_IN, word, false);
         pace->bytes += (uint64_t)n;
@@ -119,7 +121,7 @@ int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
 {
     struct stream_wait wait = { .begun = false };
     size_t left = iov_total(iov, n);
-    int fd = slot_fd(st->slot);
+    int fd = slot_fd(st->slot), flags = st->more ? MSG_MORE : 0;
 
     ensure(n <= IOV_MAX);
     if (st->filter != NULL)
@@ -134,13 +136,15 @@ int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
             continue;
         }
         iov = iov_advance(iov, &n, 0); /* empty pieces: then one that is left needs no vector */
-        sent = n == 1 ? sys_send(fd, iov->iov_base, iov->iov_len, 0) : sys_writev(fd, iov, n);
+        st->held = st->more;
+        sent = n == 1 ? sys_send(fd, iov->iov_base, iov->iov_len, flags)
+                      : sys_writev(fd, iov, n, flags);
         if (sent == -EAGAIN) {
             slot_drained(st->slot, DIR_OUT, word, true);
             continue;
         }
         if (unlikely(sent < 0))
-            return io_error(st, sent);
+            return stream_error(st, sent);
         pace->bytes += (uint64_t)sent;
         left -= (size_t)sent;
         iov = iov_advance(iov, &n, (size_t)sent);
@@ -149,6 +153,16 @@ int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
             slot_drained(st->slot, DIR_OUT, word, false);
     }
     return 0;
+}
+
+/* The option is on as it is; to say so once more is what pushes. */
+void stream_flush(struct stream *st)
+{
+    const int on = 1;
+
+    if (st->held)
+        sys_setsockopt(slot_fd(st->slot), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    st->held = st->more = false;
 }
 
 /* Looks into the kernel's buffer without taking anything. */
@@ -198,7 +212,7 @@ int stream_finish(struct stream *st, struct pace *pace)
     if (st->filter != NULL)
         TRY(st->filter->finish(st, pace));
     rc = sys_shutdown(slot_fd(st->slot), SHUT_WR);
-    return rc < 0 ? io_error(st, rc) : 0;
+    return rc < 0 ? stream_error(st, rc) : 0;
 }
 
 void stream_close(struct stream *st, bool reset)

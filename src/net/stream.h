@@ -33,6 +33,10 @@ struct stream {
                                               WEIR_ECLIENTGONE or WEIR_EUPRESET */
     bool                        cut;       /* its end was read, but not that it was meant: a body
                                               that the end delimits may not be complete (TLS) */
+    bool                        more;      /* to be set before a write behind which more will be
+                                              written at once, or stream_flush is called: the last
+                                              bytes need not leave before (plain only) */
+    bool                        held;      /* such a write was the last one */
     bool                        drains;    /* a short read or write means drained (plain TCP only,
                                               RUNTIME.md R2) */
 };
@@ -48,6 +52,9 @@ struct stream_wait {
     struct deadline until;
 };
 int stream_wait_for(struct stream *st, enum dir d, struct pace *pace, struct stream_wait *wait);
+
+/* What a failed call on its descriptor means (-errno): reset_err, WEIR_ENOMEM, WEIR_EINTERNAL. */
+int stream_error(const struct stream *st, ssize_t err);
 
 /* Do bytes wait that were received already? Then the descriptor need not become readable. */
 static inline bool stream_pending(const struct stream *st)
@@ -69,6 +76,9 @@ ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace)
 /* Writes all of `iov` (which it uses up), or fails: the pace's error, WEIR_ECANCELED, reset_err.
  * Blocks. One writer at a time. pace->bytes tells how much has left, also after an error. */
 int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace);
+
+/* What a write with `more` held back leaves now. Never blocks; after it `more` is false. */
+void stream_flush(struct stream *st);
 
 /* Never blocks. true: the peer has closed or broken the connection and no byte of it is unread. */
 bool stream_gone(struct stream *st);

@@ -48,6 +48,31 @@ static int write_upstream(struct weir_session *s, const struct http_message *m, 
     return body_written(s, rc, s->request_unchanged);
 }
 
+static bool may_pass_up(const struct weir_session *s)
+{
+    return s->service->proxy->request_body_filter == NULL && http_may_pass(s->down, s->up_http);
+}
+
+/* The same for what needs no look at it: HTTP_PIECE, HTTP_LATER, < 0. */
+static int pass_upstream(struct weir_session *s)
+{
+    size_t moved;
+    int rc;
+
+    if (!may_pass_up(s))
+        return HTTP_LATER;
+    rc = http_pass_body(s->down, s->up_http, &s->down_read, &s->up_write, &moved);
+    s->received += moved;
+    if (moved > 0)
+        s->upload_moved = rt_now();
+    if (broke_upstream(rc)) {
+        s->upload_broken = true;
+        return HTTP_PIECE;
+    }
+    session_moved(s, moved);
+    return rc;
+}
+
 /* The helper: what is left of the request body. */
 static int upload(void *arg)
 {
@@ -57,6 +82,11 @@ static int upload(void *arg)
 
     co_label(s->service->proxy->name, "sending the request body");
     while (!s->down->body_done && !s->upload_broken) {
+        rc = pass_upstream(s);
+        if (rc == HTTP_PIECE)
+            continue;
+        if (rc < 0)
+            return rc == WEIR_ECANCELED ? rc : session_fail(s, rc, s->down->fault);
         rc = take_request_body(s, &piece, &s->down_read);
         if (rc == WEIR_ANSWERED)
             scope_cancel(&s->scope, WEIR_ECANCELED); /* no response is waited for: see `forward` */
@@ -197,6 +227,12 @@ static struct http_message plan_response(struct weir_session *s, weir_str piece)
     return m;
 }
 
+/* Need nobody here look at the body? */
+static bool may_pass_down(const struct weir_session *s)
+{
+    return s->service->proxy->response_body_filter == NULL && http_may_pass(s->up_http, s->down);
+}
+
 /* A piece of the response, the first with the head. */
 static int write_downstream(struct weir_session *s, weir_str piece, bool end)
 {
@@ -208,9 +244,24 @@ static int write_downstream(struct weir_session *s, weir_str piece, bool end)
     m = plan_response(s, piece);
     s->status = s->res.status;
     s->told = &s->res;
+    s->down->more = piece.len > 0 && may_pass_down(s); /* then more is likely to be there */
     if (downstream_draining())
         s->down->persistent = false;
     return http_write(s->down, &m, piece, end, &s->down_write);
+}
+
+/* The same for what needs no look at it, behind the head: HTTP_PIECE, HTTP_END, HTTP_LATER, < 0. */
+static int pass_downstream(struct weir_session *s)
+{
+    size_t moved;
+    int rc;
+
+    if (s->told == NULL || !may_pass_down(s))
+        return HTTP_LATER;
+    rc = http_pass_body(s->up_http, s->down, &s->up_read, &s->down_write, &moved);
+    s->sent += moved;
+    session_moved(s, moved);
+    return rc;
 }
 
 static int relay_body(struct weir_session *s)
@@ -221,6 +272,11 @@ static int relay_body(struct weir_session *s)
     int rc;
 
     do {
+        rc = pass_downstream(s);
+        if (rc == HTTP_PIECE)
+            continue;
+        if (rc <= HTTP_END)
+            return rc;
         rc = http_read_body(up, &piece, pace);
         if (rc < 0)
             return rc;

@@ -5,6 +5,7 @@
 #include "runtime/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -63,11 +64,11 @@ WRAPPER ssize_t sys_send(int fd, const void *buf, size_t len, int flags)
     return RETRY(send, send(fd, buf, len, flags | MSG_NOSIGNAL));
 }
 
-WRAPPER ssize_t sys_writev(int fd, const struct iovec *iov, int n)
+WRAPPER ssize_t sys_writev(int fd, const struct iovec *iov, int n, int flags)
 {
     struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
 
-    return RETRY(writev, sendmsg(fd, &msg, MSG_NOSIGNAL));
+    return RETRY(writev, sendmsg(fd, &msg, flags | MSG_NOSIGNAL));
 }
 
 WRAPPER ssize_t sys_read(int fd, void *buf, size_t len)
@@ -153,4 +154,20 @@ WRAPPER int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int t
 WRAPPER int sys_eventfd(void)
 {
     return (int)ONCE(eventfd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+/* A pipe of the usual size is as good, in smaller steps: what an unprivileged user may have in all
+ * is bounded. */
+WRAPPER int sys_pipe(int fd[2], int size)
+{
+    int rc = (int)ONCE(pipe, pipe2(fd, O_CLOEXEC | O_NONBLOCK));
+
+    if (rc == 0)
+        fcntl(fd[1], F_SETPIPE_SZ, size);
+    return rc;
+}
+
+WRAPPER ssize_t sys_splice(int from, int to, size_t len)
+{
+    return RETRY(splice, splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
 }

@@ -14,7 +14,7 @@
 
 ssize_t sys_recv(int fd, void *buf, size_t len, int flags);
 ssize_t sys_send(int fd, const void *buf, size_t len, int flags); /* MSG_NOSIGNAL is added */
-ssize_t sys_writev(int fd, const struct iovec *iov, int n);       /* sendmsg with MSG_NOSIGNAL */
+ssize_t sys_writev(int fd, const struct iovec *iov, int n, int flags); /* sendmsg; the same */
 ssize_t sys_read(int fd, void *buf, size_t len);
 ssize_t sys_write(int fd, const void *buf, size_t len);
 int sys_socket(int domain, int type, int protocol); /* CLOEXEC and NONBLOCK are added */
@@ -31,12 +31,14 @@ int sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
 /* 0 also when interrupted. */
 int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms);
 int sys_eventfd(void); /* CLOEXEC, NONBLOCK, from 0 */
+int sys_pipe(int fd[2], int size); /* CLOEXEC, NONBLOCK; for `size` bytes where that is allowed */
+ssize_t sys_splice(int from, int to, size_t len); /* never blocks on the pipe */
 
 #define SYS_CALLS(X) \
     X(recv) \
     X(send) X(writev) X(read) X(write) X(socket) X(connect) X(bind) X(listen) X(accept) X(close) \
         X(shutdown) X(setsockopt) X(getsockopt) X(epoll_create) X(epoll_ctl) X(epoll_wait) \
-            X(eventfd)
+            X(eventfd) X(pipe) X(splice)
 
 enum sys_call {
 #define X(name) CALL_##name,

@@ -5,6 +5,7 @@
 
 #include "lb/lb.h"
 #include "net/linger.h"
+#include "net/pipe.h"
 #include "pool/pool.h"
 #include "proxy/downstream.h"
 #include "proxy/local.h"
@@ -201,6 +202,7 @@ static int serve_with_log(struct weir_server *sv)
     rt_stop();
     stats_close(sv);
     pool_stop();
+    pipes_free();
     tls_clients_forget();
     local_stop();
     for (struct front *f = sv->fronts; f != NULL; f = f->next)

@@ -21,7 +21,7 @@ static void failures_are_negative(void **state)
     errno = 0;
     assert_int_equal(sys_recv(-1, &byte, 1, 0), -EBADF);
     assert_int_equal(sys_send(-1, &byte, 1, 0), -EBADF);
-    assert_int_equal(sys_writev(-1, &iov, 1), -EBADF);
+    assert_int_equal(sys_writev(-1, &iov, 1, 0), -EBADF);
     assert_int_equal(sys_read(-1, &byte, 1), -EBADF);
     assert_int_equal(sys_write(-1, &byte, 1), -EBADF);
     assert_int_equal(sys_accept(-1, NULL, NULL), -EBADF);
@@ -78,7 +78,7 @@ static void nothing_blocks_or_signals(void **state)
     assert_int_equal(error, 0);
     assert_int_equal(sys_shutdown(fd[1], SHUT_WR), 0);
     assert_int_equal(sys_send(fd[1], &byte, 1, 0), -EPIPE); /* and the process lives */
-    assert_int_equal(sys_writev(fd[1], iov, 2), -EPIPE);
+    assert_int_equal(sys_writev(fd[1], iov, 2, 0), -EPIPE);
     assert_int_equal(sys_close(fd[0]), 0);
     assert_int_equal(sys_close(fd[1]), 0);
 }
