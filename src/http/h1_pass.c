@@ -24,8 +24,8 @@ static void account(struct h1_conn *from, struct h1_conn *to, size_t moved)
     }
 }
 
-int h1_pass_body(struct http_stream *st, struct http_stream *to, struct pace *in,
-                 struct pace *out, size_t *moved)
+int h1_pass_body(struct http_stream *st, struct http_stream *to, struct pace *in, struct pace *out,
+                 size_t *moved)
 {
     struct h1_conn *c = h1_of(st), *other = h1_of(to);
     size_t most = c->read_mode == BODY_LENGTH ? MIN(c->read_left, SIZE_MAX) : SIZE_MAX;

@@ -180,6 +180,38 @@ static void the_source_keeps_us_waiting(void **state)
     over(false, slow_source_path);
 }
 
+/* What waits for company does not wait for who keeps us waiting. */
+static void held_path(struct path *p)
+{
+    struct pace in = { .limit = NEVER, .gap = SHORT_WAIT, .gap_err = WEIR_EUPTIME };
+    struct pace out = no_hurry();
+    struct iovec iov = { "head", 4 };
+    char bytes[16];
+    size_t taken;
+
+    p->to.more = true;
+    ensure(stream_write(&p->to, &iov, 1, &out) == 0 && p->to.held);
+    ensure(recv(p->sink, bytes, sizeof bytes, MSG_DONTWAIT) < 0);
+    ensure(stream_splice(&p->from, &p->to, MIB, &in, &out, &taken) == WEIR_EUPTIME);
+    ensure(!p->to.held && recv(p->sink, bytes, sizeof bytes, 0) == 4);
+
+    iov = (struct iovec){ "head", 4 };
+    p->to.more = true;
+    ensure(stream_write(&p->to, &iov, 1, &out) == 0);
+    ensure(send(p->source, "body", 4, 0) == 4);
+    in.gap = PATIENCE * WEIR_SEC;
+    ensure(stream_splice(&p->from, &p->to, MIB, &in, &out, &taken) == SPLICE_MOVED && taken == 4);
+    ensure(recv(p->sink, bytes, 8, MSG_WAITALL) == 8);
+    close(p->source);
+    close(p->sink);
+}
+
+static void what_is_held_back_leaves(void **state)
+{
+    (void)state;
+    over(true, held_path);
+}
+
 static void *pour(void *arg)
 {
     const struct path *p = arg;
@@ -290,6 +322,7 @@ int main(void)
         cmocka_unit_test(not_a_byte_more_than_asked),
         cmocka_unit_test(the_source_keeps_us_waiting),
         cmocka_unit_test(the_sink_keeps_us_waiting),
+        cmocka_unit_test(what_is_held_back_leaves),
         cmocka_unit_test(resets_have_their_names),
         cmocka_unit_test(pipes_are_kept),
     };
