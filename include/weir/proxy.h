@@ -51,6 +51,10 @@ struct weir_proxy {
      * already coming down; an error or WEIR_ANSWERED ends both. See "Bodies" below. */
     int (*request_body_filter)(struct weir_session *s, weir_str *chunk, bool end);
 
+    /* Edit the trailers behind the request body (RFC 9110 6.5), when all of it has been read; not
+     * called where there are none. What must not stand there (6.5.1) does not go out. */
+    int (*request_trailer_filter)(struct weir_session *s, struct weir_head *trailers);
+
     /* Edit the response head as the upstream sent it. Informational responses (1xx) are not shown,
      * but for a 101 that was asked for. */
     int (*upstream_response_filter)(struct weir_session *s, struct weir_head *res);
@@ -63,6 +67,9 @@ struct weir_proxy {
      * leaves with the first piece: an error before it becomes an error page, a later one cuts the
      * response off. */
     int (*response_body_filter)(struct weir_session *s, weir_str *chunk, bool end);
+
+    /* Edit the trailers behind the response body, as request_trailer_filter. */
+    int (*response_trailer_filter)(struct weir_session *s, struct weir_head *trailers);
 
     /* A try failed after its connection was there, whoever's fault it was. Return `err` to let the
      * default stand: a request on a reused connection that ended before any byte of a response goes
@@ -84,7 +91,8 @@ struct weir_proxy {
     void (*logging)(struct weir_session *s, int err);
 };
 
-/* Bodies. A filter may change how long a body is and what it says, so where a proxy has one:
+/* Bodies. A filter or editor (<weir/body.h>) may change how long a body is and what it says, so where
+ * there is one:
  * - its Content-Length is not passed on: the message is sent chunked (closed at the end for a
  *   client of HTTP/1.0), or with its new length if all of it was there with its head; none is
  *   stated for HEAD and 304;

@@ -8,6 +8,7 @@
 #include <weir/lb.h>      /* backends */
 #include <weir/session.h> /* in a phase */
 #include <weir/head.h>    /* heads */
+#include <weir/body.h>    /* bodies */
 #include <weir/peer.h>    /* where a request goes */
 #include <weir/error.h>   /* what can go wrong */
 

@@ -15,13 +15,15 @@ static const weir_str digests[] = {
 
 bool body_may_grow_up(const struct weir_session *s)
 {
-    return s->service->proxy->request_body_filter != NULL && !s->request_unchanged &&
+    return ((s->service->proxy->request_body_filter != NULL && !s->request_unchanged) ||
+            s->edit_up != NULL) &&
            s->down->framing.mode != BODY_NONE;
 }
 
 bool body_may_grow_down(const struct weir_session *s)
 {
-    return s->service->proxy->response_body_filter != NULL && !s->response_unchanged;
+    return (s->service->proxy->response_body_filter != NULL && !s->response_unchanged) ||
+           s->edit_down != NULL;
 }
 
 static bool same(const struct weir_head *now, const struct weir_head *was, weir_str name)
@@ -58,34 +60,69 @@ void body_adapt_response(struct weir_session *s)
         weir_head_set(now, LIT("ETag"), arena_printf(&s->arena, "W/" WEIR_FMT, WEIR_ARG(etag)));
 }
 
-struct framing body_reframe(struct framing was, const struct http_stream *from, weir_str piece)
+struct framing body_reframe(struct framing was, weir_str piece, bool all)
 {
     if (was.mode == BODY_NONE)
         return was;
-    if (from->body_done && from->trailers == NULL)
+    if (all)
         return (struct framing){ .mode = BODY_LENGTH, .length = piece.len };
     return (struct framing){ .mode = BODY_CHUNKED };
 }
 
+/* What may stand behind a body is the filter's to say, but for what would be a lie there (RFC 9110
+ * 6.5.1). */
+static int trailers_filtered(struct weir_session *s, struct weir_head *trailers, int rc)
+{
+    for (uint32_t i = 0; i < trailers->count;) {
+        const struct field *f = &trailers->fields[i];
+        weir_str name = { f->name, f->name_len };
+
+        if (head_may_trail(name, f->id))
+            i++;
+        else
+            weir_head_del(trailers, name);
+    }
+    return rc == 0 && trailers->failed != 0 ? session_fail(s, trailers->failed, NULL) : rc;
+}
+
+static int filter_trailers_up(struct weir_session *s)
+{
+    struct weir_head *trailers = s->down->trailers;
+
+    if (trailers == NULL || s->service->proxy->request_trailer_filter == NULL)
+        return 0;
+    return trailers_filtered(s, trailers, PHASE(s, request_trailer_filter, s, trailers));
+}
+
+static int filter_trailers_down(struct weir_session *s)
+{
+    struct weir_head *trailers = s->up_http->trailers;
+
+    if (trailers == NULL || s->service->proxy->response_trailer_filter == NULL)
+        return 0;
+    return trailers_filtered(s, trailers, PHASE(s, response_trailer_filter, s, trailers));
+}
+
 int body_filter_up(struct weir_session *s, weir_str *piece)
 {
-    const struct weir_proxy *proxy = s->service->proxy;
+    const struct http_stream *down = s->down;
+    int rc = 0;
 
-    if (proxy->request_body_filter == NULL || s->down->framing.mode == BODY_NONE)
+    if (down->framing.mode == BODY_NONE)
         return 0;
-    co_label(proxy->name, "request_body_filter");
-    return phase_result(s, proxy->request_body_filter(s, piece, s->down->body_done));
+    rc = PHASE(s, request_body_filter, s, piece, down->body_done);
+    return rc == 0 && down->body_done ? filter_trailers_up(s) : rc;
 }
 
 int body_filter_down(struct weir_session *s, weir_str *piece)
 {
-    const struct weir_proxy *proxy = s->service->proxy;
     const struct http_stream *up = s->up_http;
+    int rc = 0;
 
-    if (proxy->response_body_filter == NULL || up->framing.mode == BODY_NONE)
+    if (up->framing.mode == BODY_NONE)
         return 0;
-    co_label(proxy->name, "response_body_filter");
-    return phase_result(s, proxy->response_body_filter(s, piece, up->body_done));
+    rc = PHASE(s, response_body_filter, s, piece, up->body_done);
+    return rc == 0 && up->body_done ? filter_trailers_down(s) : rc;
 }
 
 int body_written(struct weir_session *s, int rc, bool promised)

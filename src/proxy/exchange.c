@@ -1,4 +1,5 @@
 /* exchange.c -- the path of a request, on one screen. docs/walk.md follows a GET along it. */
+#include "proxy/editor.h"
 #include "proxy/session.h"
 
 static int filter_request(struct weir_session *s)
@@ -19,8 +20,11 @@ static int filter_request(struct weir_session *s)
 
 static int try_upstream(struct weir_session *s)
 {
-    int rc = upstream_choose(s);
+    int rc;
 
+    if (s->edit_up != NULL || s->edit_down != NULL)
+        editors_next_try(s);
+    rc = upstream_choose(s);
     if (rc != 0)
         return rc;
     rc = upstream_obtain(s); /* from the pool, or a new connection */

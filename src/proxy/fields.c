@@ -186,7 +186,7 @@ int fields_for_upstream(struct weir_session *s)
     int rc;
 
     TRY(head_copy_end_to_end(up, &s->req, &s->arena));
-    if (body_may_grow_down(s)) { /* its filter is to see whole bodies */
+    if (body_may_grow_down(s) || s->whole) { /* its filter is to see whole bodies */
         head_del_id(up, FIELD_RANGE);
         weir_head_del(up, LIT("If-Range"));
     }
@@ -204,6 +204,19 @@ int fields_for_upstream(struct weir_session *s)
     return rc;
 }
 
+/* A part of what is to be edited: once more, without Range. (A 206 to who asked for no part, or to
+ * something else than GET, is nothing that one could edit.) */
+static int ask_for_all(struct weir_session *s)
+{
+    if (s->whole || !head_has_id(&s->up_req, FIELD_RANGE) || s->req.method_id != METHOD_GET ||
+        s->received > 0)
+        return session_fail(s, WEIR_EUPHEAD, "a part of a body that is to be edited as a whole");
+    s->whole = true;
+    s->fresh = true;
+    s->answered = 0;
+    return WEIR_RETRY;
+}
+
 int fields_for_client(struct weir_session *s)
 {
     int rc = PHASE(s, upstream_response_filter, s, &s->up_res);
@@ -213,7 +226,10 @@ int fields_for_client(struct weir_session *s)
     TRY(head_copy_end_to_end(&s->res, &s->up_res, &s->arena));
     add_via(s, &s->res, s->up_res.minor);
     rc = PHASE(s, response_filter, s, &s->res);
-    if (rc == 0)
-        body_adapt_response(s);
-    return rc;
+    if (rc != 0)
+        return rc;
+    if (s->edit_down != NULL && s->res.status == 206)
+        return ask_for_all(s);
+    body_adapt_response(s);
+    return 0;
 }

@@ -6,8 +6,10 @@
  * request body, the scope is cancelled with that cause; if the upstream takes no more, the helper
  * ends quietly, because an answer that explains it may be waiting. */
 #include "proxy/downstream.h"
+#include "proxy/editor.h"
 #include "proxy/local.h"
 #include "proxy/session.h"
+#include "runtime/event.h"
 #include "runtime/runtime.h"
 
 #define CONTINUE_AFTER (1 * WEIR_SEC)
@@ -31,7 +33,8 @@ static int take_request_body(struct weir_session *s, weir_str *piece, struct pac
     return body_filter_up(s, piece);
 }
 
-static int write_upstream(struct weir_session *s, const struct http_message *m, weir_str piece)
+static int write_upstream(struct weir_session *s, const struct http_message *m, weir_str piece,
+                          bool end)
 {
     struct http_stream *up = s->up_http;
     int rc;
@@ -39,7 +42,7 @@ static int write_upstream(struct weir_session *s, const struct http_message *m, 
     if (s->down->body_done)
         up->send_trailers = s->down->trailers;
     s->untouched = false;
-    rc = http_write(up, m, piece, s->down->body_done, &s->up_write);
+    rc = http_write(up, m, piece, end, &s->up_write);
     s->upload_moved = rt_now();
     if (broke_upstream(rc)) {
         s->upload_broken = true;
@@ -92,33 +95,10 @@ static int upload(void *arg)
             scope_cancel(&s->scope, WEIR_ECANCELED); /* no response is waited for: see `forward` */
         if (rc != 0)
             return rc > 0 || rc == WEIR_ECANCELED ? rc : session_fail(s, rc, s->down->fault);
-        TRY(write_upstream(s, NULL, piece));
+        TRY(write_upstream(s, NULL, piece, s->down->body_done));
         session_moved(s, piece.len);
     }
     return 0;
-}
-
-static int send_request(struct weir_session *s)
-{
-    struct http_message m = {
-        .head = &s->up_req,
-        .framing = s->down->framing,
-        .upgrade = s->upgrade,
-        .te_trailers = head_lists_token(&s->req, FIELD_TE, LIT("trailers")),
-    };
-    weir_str piece;
-    int rc;
-
-    rc = take_request_body(s, &piece, NULL);
-    if (rc != 0)
-        return rc;
-    if (body_may_grow_up(s))
-        m.framing = body_reframe(m.framing, s->down, piece);
-    TRY(write_upstream(s, &m, piece));
-    if (s->down->body_done || s->upload_broken)
-        return 0;
-    s->uploading = true;
-    return task_start(&s->scope, &s->upload, upload, s);
 }
 
 /* Does the client wait for word from us before it sends its body? */
@@ -137,6 +117,105 @@ static int tell_to_continue(struct weir_session *s)
     head_init(&head, &s->arena, 1);
     head.status = 100;
     return http_write(s->down, &m, LIT(""), false, &s->down_write);
+}
+
+/* ---- the request body through editors --------------------------------------------------------- */
+
+/* What editors write: the head waits for the first of it. */
+struct edited_upload {
+    struct http_message message;
+    bool head_sent;
+    struct event sent;
+};
+
+static int take_for_editor(struct weir_session *s, weir_str *piece, bool wait)
+{
+    int rc;
+
+    do {
+        *piece = (weir_str){ NULL, 0 };
+        if (wait && client_waits(s) && !s->edited_upload->head_sent && !s->down->head_sent)
+            TRY(tell_to_continue(s)); /* the upstream cannot: it knows nothing of it yet */
+        rc = take_request_body(s, piece, wait ? &s->down_read : NULL);
+        if (rc != 0)
+            return rc < 0 ? rc : WEIR_ECANCELED;
+        session_moved(s, piece->len);
+        if (piece->len > 0)
+            return 1;
+        if (!wait && !s->down->body_done)
+            return BODY_LATER;
+    } while (!s->down->body_done);
+    return 0;
+}
+
+static int give_from_editor(struct weir_session *s, weir_str piece, bool end)
+{
+    struct edited_upload *upload = s->edited_upload;
+    struct http_message *m = upload->head_sent ? NULL : &upload->message;
+    int rc;
+
+    if (m != NULL)
+        m->framing = body_reframe(m->framing, piece, end && s->down->trailers == NULL);
+    rc = write_upstream(s, m, piece, end);
+    upload->head_sent = true;
+    event_set(&upload->sent);
+    return s->upload_broken ? WEIR_EUPRESET : rc;
+}
+
+/* The helper, if there are editors. */
+static int upload_edited(void *arg)
+{
+    static const struct editor_ends ends = { take_for_editor, give_from_editor };
+    struct weir_session *s = arg;
+    int rc = editors_run(s, s->edit_up, &ends);
+
+    if (s->upload_broken)
+        return 0;
+    if (rc == WEIR_ANSWERED)
+        scope_cancel(&s->scope, WEIR_ECANCELED);
+    if (rc < 0 && rc != WEIR_ECANCELED)
+        return session_fail(s, rc, s->down->fault);
+    return rc;
+}
+
+static int edit_request(struct weir_session *s, const struct http_message *m)
+{
+    struct edited_upload *upload = weir_alloc(s, sizeof *upload);
+
+    if (upload == NULL)
+        return WEIR_ENOMEM;
+    *upload = (struct edited_upload){ .message = *m };
+    event_init(&upload->sent);
+    s->edited_upload = upload;
+    s->uploading = true;
+    TRY(task_start(&s->scope, &s->upload, upload_edited, s));
+    return event_wait(&upload->sent, s->limit); /* until then, nobody could answer */
+}
+
+static int send_request(struct weir_session *s)
+{
+    struct http_message m = {
+        .head = &s->up_req,
+        .framing = s->down->framing,
+        .upgrade = s->upgrade,
+        .te_trailers = head_lists_token(&s->req, FIELD_TE, LIT("trailers")),
+    };
+    weir_str piece;
+    int rc;
+
+    if (s->edit_up != NULL && m.framing.mode != BODY_NONE)
+        return edit_request(s, &m);
+    rc = take_request_body(s, &piece, NULL);
+    if (rc != 0)
+        return rc;
+    if (body_may_grow_up(s))
+        m.framing =
+            body_reframe(m.framing, piece, s->down->body_done && s->down->trailers == NULL);
+    TRY(write_upstream(s, &m, piece, s->down->body_done));
+    if (s->down->body_done || s->upload_broken)
+        return 0;
+    s->uploading = true;
+    return task_start(&s->scope, &s->upload, upload, s);
 }
 
 /* Until when the response head has to come: the time counts from the last byte that the upstream
@@ -210,7 +289,7 @@ static int receive_head(struct weir_session *s)
 }
 
 /* How the body of the response, of which `piece` is what there is, goes on to the client. */
-static struct http_message plan_response(struct weir_session *s, weir_str piece)
+static struct http_message plan_response(struct weir_session *s, weir_str piece, bool end)
 {
     const struct http_stream *up = s->up_http;
     struct http_message m = {
@@ -221,7 +300,7 @@ static struct http_message plan_response(struct weir_session *s, weir_str piece)
     };
 
     if (body_may_grow_down(s)) {
-        m.framing = body_reframe(m.framing, up, piece);
+        m.framing = body_reframe(m.framing, piece, end && up->trailers == NULL);
         m.length_as = (weir_str){ NULL, 0 };
     }
     return m;
@@ -230,7 +309,8 @@ static struct http_message plan_response(struct weir_session *s, weir_str piece)
 /* Need nobody here look at the body? */
 static bool may_pass_down(const struct weir_session *s)
 {
-    return s->service->proxy->response_body_filter == NULL && http_may_pass(s->up_http, s->down);
+    return s->service->proxy->response_body_filter == NULL && s->edit_down == NULL &&
+           http_may_pass(s->up_http, s->down);
 }
 
 /* A piece of the response, the first with the head. */
@@ -241,7 +321,7 @@ static int write_downstream(struct weir_session *s, weir_str piece, bool end)
     s->sent += piece.len;
     if (s->told != NULL)
         return http_write(s->down, NULL, piece, end, &s->down_write);
-    m = plan_response(s, piece);
+    m = plan_response(s, piece, end);
     s->status = s->res.status;
     s->told = &s->res;
     s->down->more = piece.len > 0 && may_pass_down(s); /* then more is likely to be there */
@@ -262,6 +342,41 @@ static int pass_downstream(struct weir_session *s)
     s->sent += moved;
     session_moved(s, moved);
     return rc;
+}
+
+/* ---- the response body through editors -------------------------------------------------------- */
+
+static int take_response(struct weir_session *s, weir_str *piece, bool wait)
+{
+    struct http_stream *up = s->up_http;
+    int rc;
+
+    do {
+        rc = http_read_body(up, piece, wait ? &s->up_read : NULL);
+        if (rc < 0 || rc == HTTP_LATER)
+            return rc < 0 ? rc : BODY_LATER;
+        rc = body_filter_down(s, piece);
+        if (rc != 0 || s->answered_here)
+            return rc < 0 ? rc : WEIR_ECANCELED;
+        session_moved(s, piece->len);
+    } while (piece->len == 0 && !up->body_done);
+    return piece->len > 0;
+}
+
+static int give_response(struct weir_session *s, weir_str piece, bool end)
+{
+    if (s->answered_here)
+        return WEIR_ECANCELED;
+    if (end && s->up_http->body_done)
+        s->down->send_trailers = s->up_http->trailers;
+    return write_downstream(s, piece, end);
+}
+
+static int edit_response(struct weir_session *s)
+{
+    static const struct editor_ends ends = { take_response, give_response };
+
+    return editors_run(s, s->edit_down, &ends);
 }
 
 static int relay_body(struct weir_session *s)
@@ -307,7 +422,11 @@ static int receive_response(struct weir_session *s)
     rc = fields_for_client(s);
     if (rc != 0)
         return rc;
-    return s->up_res.status == 101 ? tunnel_switch(s) : relay_body(s);
+    if (s->up_res.status == 101)
+        return tunnel_switch(s);
+    if (s->edit_down != NULL && s->up_http->framing.mode != BODY_NONE)
+        return edit_response(s);
+    return relay_body(s);
 }
 
 int forward(struct weir_session *s)

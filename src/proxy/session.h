@@ -14,6 +14,8 @@
 #include "runtime/co.h"
 
 struct deferred;
+struct editing;
+struct edited_upload;
 
 /* So many backends are tried when connecting fails and the proxy has no fail_to_connect. */
 enum { CONNECT_BACKENDS = 3 };
@@ -73,6 +75,10 @@ struct weir_session {
     bool uploading;       /* the task was started */
     int64_t moved;        /* when the tunnel last moved a byte */
 
+    struct editing *edit_up, *edit_down; /* of this try, editor.h; NULL: none */
+    struct edited_upload *edited_upload; /* what edit_up writes */
+    bool whole;                          /* a part was to be edited: no Range any more */
+
     struct pace down_read, down_write, up_read, up_write;
     uint64_t max_body;
     weir_dur idle_timeout;                      /* of the connection, after this request */
@@ -117,15 +123,15 @@ void phase_fail_to_proxy(struct weir_session *s);
 bool phase_may_retry(const struct weir_session *s);
 
 /* body.c: pieces through the filters (0, WEIR_ANSWERED, < 0), and the heads and framing of bodies
- * that a filter may change: may it; adapt the head after its phase; the framing of what the filter
- * made of the first piece from `from`; what a write of a promised length returned. */
+ * that a filter may change: may it; adapt the head after its phase; the framing of what begins with
+ * `piece` (`all`: and is nothing more); what a write of a promised length returned. */
 int body_filter_up(struct weir_session *s, weir_str *piece);
 int body_filter_down(struct weir_session *s, weir_str *piece);
 bool body_may_grow_up(const struct weir_session *s);
 bool body_may_grow_down(const struct weir_session *s);
 void body_adapt_request(struct weir_session *s);
 void body_adapt_response(struct weir_session *s);
-struct framing body_reframe(struct framing was, const struct http_stream *from, weir_str piece);
+struct framing body_reframe(struct framing was, weir_str piece, bool all);
 int body_written(struct weir_session *s, int rc, bool promised);
 
 /* exchange.c: the life of one request, from its head (`rc`: what reading it returned, 1 or an
