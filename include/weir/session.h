@@ -80,7 +80,8 @@ int weir_respond(struct weir_session *s, int status, const char *body);
 int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Why this request failed, in words; "" if it did not. */
+/* Why the last weir_fetch has failed, until the next one; else why this request has; "" if nothing
+ * has. */
 const char *weir_why(struct weir_session *s);
 
 /* Settings for this request, in place of the service's. In early_request_filter or request_filter;

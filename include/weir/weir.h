@@ -9,6 +9,7 @@
 #include <weir/session.h> /* in a phase */
 #include <weir/head.h>    /* heads */
 #include <weir/body.h>    /* bodies */
+#include <weir/fetch.h>   /* other services */
 #include <weir/peer.h>    /* where a request goes */
 #include <weir/error.h>   /* what can go wrong */
 

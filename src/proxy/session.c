@@ -85,6 +85,7 @@ int session_fail(struct weir_session *s, int err, const char *fault)
     if (s->err == 0) {
         s->err = err;
         s->fault = fault;
+        s->fetch_why = NULL;
     }
     return s->err;
 }
@@ -182,6 +183,8 @@ int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
 
 const char *weir_why(struct weir_session *s)
 {
+    if (s->fetch_why != NULL)
+        return s->fetch_why;
     if (s->err == 0)
         return "";
     return s->fault != NULL ? s->fault : weir_error_text(s->err);

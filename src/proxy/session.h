@@ -15,6 +15,7 @@
 
 struct deferred;
 struct editing;
+struct fetch;
 struct edited_upload;
 
 /* So many backends are tried when connecting fails and the proxy has no fail_to_connect. */
@@ -77,6 +78,8 @@ struct weir_session {
 
     struct editing *edit_up, *edit_down; /* of this try, editor.h; NULL: none */
     struct edited_upload *edited_upload; /* what edit_up writes */
+    struct fetch *fetches;               /* fetch.c: newest first */
+    const char *fetch_why;               /* why the last one failed; NULL: it did not */
     bool whole;                          /* a part was to be edited: no Range any more */
 
     struct pace down_read, down_write, up_read, up_write;
