@@ -57,7 +57,7 @@ static int grow_for_head(struct h1_conn *c)
     size_t used = c->end - c->pos;
     char *bigger;
 
-    if (c->end < c->cap || c->pos > 0 || c->cap >= cap)
+    if (c->buf == NULL || c->end < c->cap || c->pos > 0 || c->cap >= cap)
         return 0;
     bigger = malloc(cap);
     if (bigger == NULL)
