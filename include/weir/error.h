@@ -27,6 +27,9 @@ enum weir_source { WEIR_SRC_INTERNAL, WEIR_SRC_DOWNSTREAM, WEIR_SRC_UPSTREAM };
     X(WEIR_EFIELD,       -7,  "field",               INTERNAL,   500, "a filter set a field that cannot be sent") \
     X(WEIR_EINVALID,     -8,  "invalid",             INTERNAL,   500, "a call was used wrongly") \
     X(WEIR_EREQUESTTIME, -9,  "request_timeout",     INTERNAL,   504, "the request took too long") \
+    X(WEIR_ETIMEOUT,     -10, "timeout",             INTERNAL,   504, "a call of a program waited for too long") \
+    X(WEIR_ECLOSED,      -11, "closed",              INTERNAL,   500, "a channel is closed, and nothing is left in it") \
+    X(WEIR_ELISTEN,      -12, "listen",              INTERNAL,   500, "an address cannot be listened on") \
     /* the client */ \
     X(WEIR_EBADHEAD,     -20, "bad_head",            DOWNSTREAM, 400, "malformed request head") \
     X(WEIR_EBADTARGET,   -21, "bad_target",          DOWNSTREAM, 400, "malformed or ambiguous request target") \

@@ -12,5 +12,6 @@
 #include <weir/fetch.h>   /* other services */
 #include <weir/peer.h>    /* where a request goes */
 #include <weir/error.h>   /* what can go wrong */
+#include <weir/runtime.h> /* waiting, streams, concurrency: with HTTP or without */
 
 #endif

@@ -5,7 +5,8 @@
 
 #include "base/log_record.h"
 
-enum log_kind { LOG_ACCESS, LOG_ERROR };
+/* SAY: plain lines for people and scripts: that it listens, that it cannot start. */
+enum log_kind { LOG_ACCESS, LOG_ERROR, LOG_SAY };
 
 extern void (*log_sink)(enum log_kind kind, weir_str line);
 

@@ -79,3 +79,16 @@ void listen_address(int fd, struct addr *out)
         len = 0;
     addr_from_sockaddr(out, &ss, len);
 }
+
+bool listen_only_this_one(int err)
+{
+    static const uint8_t errors[] = { ECONNABORTED, EPROTO, ENETDOWN,     ENOPROTOOPT,
+                                      EHOSTDOWN,    ENONET, EHOSTUNREACH, EOPNOTSUPP,
+                                      ENETUNREACH,  EPERM,  ETIMEDOUT };
+
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        if (-err == errors[i])
+            return true;
+    }
+    return false;
+}

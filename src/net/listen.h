@@ -15,4 +15,16 @@ int listen_open(const struct addr *at, int backlog, const char **step);
  * with. */
 void listen_address(int fd, struct addr *out);
 
+/* The sockets of an address as users write it: one; two of `:port`; as many as a name has
+ * addresses. Each is handed to take(arg, fd, the address that it got), which owns it, and whose
+ * negative result ends it. 0, or WEIR_EINVALID, WEIR_EINTERNAL or take's result, with the sentence
+ * in `why`; what was handed over before stays. May block to look up a name. */
+int listen_text(const char *text, int backlog,
+                int (*take)(void *arg, int fd, const struct addr *at), void *arg, char *why,
+                size_t size);
+
+/* What accept says of a connection that ended in the queue, or never was one (accept(2)): the next
+ * one may be well. */
+bool listen_only_this_one(int err);
+
 #endif

@@ -82,10 +82,13 @@ struct scope {
     unsigned running;
     int cause; /* the first error of a task or canceller; 0: none */
     bool canceled;
+    int64_t until;     /* of scope_limit; 0: none */
+    struct co *joiner; /* who waits in scope_wait */
+    uint64_t joiner_number;
 };
 
 struct task {
-    struct task *next;
+    struct task *next, **at; /* in its scope's list */
     struct co *co;
     struct scope *scope;
     int (*fn)(void *);
@@ -94,6 +97,7 @@ struct task {
     uint64_t joiner_number;
     int rc; /* its result, once done */
     bool done;
+    void (*over)(struct task *); /* frees it once it is done; then nobody else may hold it */
 };
 
 void scope_open(struct scope *sc);
@@ -102,6 +106,10 @@ void scope_open(struct scope *sc);
  * result cancels the scope with it as cause. 0, WEIR_ESTACKS, WEIR_ENOMEM, or WEIR_ECANCELED if the
  * scope is cancelled already. */
 must_use int task_start(struct scope *sc, struct task *t, int (*fn)(void *), void *arg);
+
+/* The same for a task that belongs to nobody: over(t) is called when it is done, and frees it. */
+must_use int task_start_free(struct scope *sc, struct task *t, int (*fn)(void *), void *arg,
+                             void (*over)(struct task *));
 
 /* Blocks until the task is over (not cancellable), or, task_wait, until the deadline. */
 int task_join(struct task *t);
@@ -112,6 +120,13 @@ void task_cancel(struct task *t);
 
 /* Cancels all tasks and the owner's blocking calls within this scope. */
 void scope_cancel(struct scope *sc, int cause);
+
+/* Blocks until no task of the scope runs: 0, the deadline's error, or WEIR_ECANCELED. */
+int scope_wait(struct scope *sc, struct deadline until);
+
+/* The earlier of `until` and what the scopes around this coroutine were limited to (scope.until),
+ * with the error `err` then. Those of a task's opener count too. */
+struct deadline scope_limit(struct deadline until, int err);
 
 /* Cancels what still runs, joins it, closes the scope. Returns the scope's first cause, else
  * `rc`. */

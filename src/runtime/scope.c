@@ -48,6 +48,13 @@ void scope_cancel(struct scope *sc, int cause)
     cancel(sc, cause);
 }
 
+static void unlist(struct task *t)
+{
+    *t->at = t->next;
+    if (t->next != NULL)
+        t->next->at = t->at;
+}
+
 /* The bottom of a task. Its failure cancels the scope; what comes after a cancelling is not a
  * cause. */
 static void task_main(void *arg)
@@ -62,9 +69,15 @@ static void task_main(void *arg)
         cancel(sc, t->rc);
     if (t->joiner != NULL)
         co_wake(t->joiner, t->joiner_number, WAKE_OTHER);
+    if (t->over != NULL) {
+        unlist(t);
+        t->over(t);
+    }
+    if (sc->running == 0 && sc->joiner != NULL)
+        co_wake(sc->joiner, sc->joiner_number, WAKE_OTHER);
 }
 
-int task_start(struct scope *sc, struct task *t, int (*fn)(void *), void *arg)
+static int start(struct scope *sc, struct task *t)
 {
     struct worker *w = worker_self();
     struct strand *st = w->running;
@@ -74,7 +87,6 @@ int task_start(struct scope *sc, struct task *t, int (*fn)(void *), void *arg)
     ensure(sc->owner->strand == st);
     if (sc->canceled)
         return WEIR_ECANCELED;
-    *t = (struct task){ .scope = sc, .fn = fn, .arg = arg };
     c = co_make(w, st, task_main, t, &err);
     if (c == NULL)
         return err;
@@ -82,11 +94,27 @@ int task_start(struct scope *sc, struct task *t, int (*fn)(void *), void *arg)
     c->scope = sc;
     t->co = c;
     t->next = sc->tasks;
+    t->at = &sc->tasks;
+    if (t->next != NULL)
+        t->next->at = &t->next;
     sc->tasks = t;
     sc->running++;
     st->live++;
     strand_add(st, c);
     return 0;
+}
+
+int task_start(struct scope *sc, struct task *t, int (*fn)(void *), void *arg)
+{
+    *t = (struct task){ .scope = sc, .fn = fn, .arg = arg };
+    return start(sc, t);
+}
+
+int task_start_free(struct scope *sc, struct task *t, int (*fn)(void *), void *arg,
+                    void (*over)(struct task *))
+{
+    *t = (struct task){ .scope = sc, .fn = fn, .arg = arg, .over = over };
+    return start(sc, t);
 }
 
 int task_wait(struct task *t, struct deadline until)
@@ -126,6 +154,35 @@ void task_cancel(struct task *t)
     rouse_tree(t->co, t->scope);
 }
 
+int scope_wait(struct scope *sc, struct deadline until)
+{
+    struct co *c = co_self();
+
+    ensure(c == sc->owner);
+    while (sc->running > 0) {
+        if (co_canceled(c))
+            return WEIR_ECANCELED;
+        if (rt_now() >= until.at)
+            return until.err;
+        sc->joiner = c;
+        sc->joiner_number = co_park_begin(c);
+        if (until.at != INT64_MAX)
+            lazy_set(&c->timer, until.at, rt_worker_id());
+        co_park(c);
+        lazy_clear(&c->timer);
+        sc->joiner = NULL;
+    }
+    return co_canceled(c) ? WEIR_ECANCELED : 0;
+}
+
+struct deadline scope_limit(struct deadline until, int err)
+{
+    for (const struct scope *sc = co_self()->scope; sc != NULL; sc = sc->parent)
+        if (sc->until != 0 && sc->until < until.at)
+            until = (struct deadline){ .at = sc->until, .err = err };
+    return until;
+}
+
 /* What the scope was cancelled for: by itself, or with a scope around it. */
 static int cause_of(const struct scope *sc)
 {
@@ -147,8 +204,9 @@ int scope_close(struct scope *sc, int rc)
     for (struct task *t = sc->tasks; t != NULL; t = t->next)
         if (!t->done)
             rouse_tree(t->co, sc);
-    for (struct task *t = sc->tasks; t != NULL; t = t->next)
-        task_join(t);
+    co_mask();
+    scope_wait(sc, NEVER);
+    co_unmask();
     c->scope = sc->parent;
     return cause != 0 ? cause : rc;
 }

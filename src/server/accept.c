@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/listen.h"
 #include "proxy/downstream.h"
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
@@ -212,21 +213,6 @@ static void take(const struct gate *g, int fd, const struct addr *client)
     }
 }
 
-/* Errors of a connection that ended in the queue, or never was one (accept(2)); the next one may be
- * well. */
-static bool only_this_one(int err)
-{
-    static const uint8_t errors[] = { ECONNABORTED, EPROTO, ENETDOWN,     ENOPROTOOPT,
-                                      EHOSTDOWN,    ENONET, EHOSTUNREACH, EOPNOTSUPP,
-                                      ENETUNREACH,  EPERM,  ETIMEDOUT };
-
-    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
-        if (-err == errors[i])
-            return true;
-    }
-    return false;
-}
-
 static void accept_some(int fd, void *owner)
 {
     struct gate *g = owner;
@@ -251,7 +237,7 @@ static void accept_some(int fd, void *owner)
         release(g->front);
         if (conn == -EAGAIN)
             return;
-        if (!only_this_one(conn)) {
+        if (!listen_only_this_one(conn)) {
             starve(g, conn);
             return;
         }

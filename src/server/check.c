@@ -90,7 +90,7 @@ void server_check(struct weir_server *sv)
     for (struct front *f = sv->fronts; f != NULL; f = f->next)
         check_certificates(sv, f);
     check_peers(sv);
-    if (sv->fronts == NULL)
+    if (sv->fronts == NULL && sv->tasks == NULL)
         server_fail(sv, EXIT_FAILED, "weir_server_run: nothing to serve (weir_server_add)");
 }
 

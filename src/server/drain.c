@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "proxy/downstream.h"
 #include "runtime/runtime.h"
+#include "runtime/spawn.h"
 #include "server/accept.h"
 #include "server/server.h"
 #include "server/workers.h"
@@ -26,13 +27,19 @@ static void cancel_all(void *unused)
     downstream_cancel_all();
 }
 
-/* Until no connection is left, the time is over, or one of the `impatient` events. */
+/* Connections, and what programs have spawned. */
+static bool anything_left(void)
+{
+    return accept_open() > 0 || spawn_running() > 0;
+}
+
+/* Until nothing is left, the time is over, or one of the `impatient` events. */
 static void wait_empty(struct weir_server *sv, weir_dur time, unsigned impatient)
 {
     int64_t start = clock_now();
     unsigned happened = 0;
 
-    while (accept_open() > 0 && clock_now() - start < time && !(happened & impatient)) {
+    while (anything_left() && clock_now() - start < time && !(happened & impatient)) {
         rt_post(0, close_idle, NULL); /* without memory: next time */
         happened = events_wait(&sv->events, LOOK_AGAIN_MS);
         if (happened & EVENT_REOPEN)
@@ -43,9 +50,11 @@ static void wait_empty(struct weir_server *sv, weir_dur time, unsigned impatient
 void server_drain(struct weir_server *sv, weir_dur grace)
 {
     downstream_drain(true);
+    spawn_cancel(false);
     wait_empty(sv, grace, EVENT_STOP | EVENT_END);
-    if (accept_open() == 0)
+    if (!anything_left())
         return;
     workers_run(0, cancel_all, NULL);
+    spawn_cancel(true);
     wait_empty(sv, CANCEL_TIME, 0);
 }

@@ -1,38 +1,21 @@
-/* gates.c -- the listening sockets of a service: `:port` is two of them, a name as many as it has
- * addresses. */
-#include <errno.h>
-#include <stdio.h>
+/* gates.c -- the listening sockets of a service. */
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "net/listen.h"
-#include "net/resolve.h"
 #include "runtime/sys.h"
 #include "server/front.h"
 
-enum { NAME_ADDRESSES = 16, SAME_PORT_TRIES = 16 };
-
+/* What the sockets of one address have in common. */
 struct opening {
     struct front *front;
     const struct tls_server *tls;
     bool h2c;
-    const char *text; /* as configured */
-    int backlog;
-    char *why;
-    size_t size;
 };
 
-static int refuse(const struct opening *o, const struct addr *at, const char *step, int err)
+static int add_gate(void *arg, int fd, const struct addr *at)
 {
-    char text[ADDR_TEXT];
-
-    addr_print(at, text);
-    snprintf(o->why, o->size, "cannot listen on %s: %s (%s)", text, strerrordesc_np(-err), step);
-    return WEIR_EINTERNAL;
-}
-
-static int add_gate(const struct opening *o, int fd, const struct addr *at)
-{
+    const struct opening *o = arg;
     struct gate *g = malloc(sizeof(*g)), **end = &o->front->gates;
 
     if (g == NULL) {
@@ -46,119 +29,24 @@ static int add_gate(const struct opening *o, int fd, const struct addr *at)
         .fd = fd,
         .addr = *at,
     };
-    if (at->kind != ADDR_UNIX)
-        listen_address(fd, &g->addr);
     while (*end != NULL)
         end = &(*end)->next;
     *end = g;
     return 0;
 }
 
-static int open_one(const struct opening *o, const struct addr *at)
-{
-    const char *step;
-    int fd = listen_open(at, o->backlog, &step);
-
-    if (fd < 0)
-        return refuse(o, at, step, fd);
-    return add_gate(o, fd, at);
-}
-
-/* A machine may lack a family, or have it without addresses. */
-static bool no_family(int err)
-{
-    return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL || err == -EPROTONOSUPPORT;
-}
-
-/* IPv4 and IPv6 on the same port. If the kernel chooses it (port 0) it may be taken in the other
- * family: then both are tried again. */
-static int open_all(const struct opening *o, uint16_t port)
-{
-    struct addr v4 = { .kind = ADDR_V4, .port = port }, v6 = { .kind = ADDR_V6, .port = port };
-    struct addr got;
-    const char *step;
-    int fd4, fd6;
-
-    for (unsigned i = 0;; i++) {
-        fd4 = listen_open(&v4, o->backlog, &step);
-        if (fd4 < 0 && !no_family(fd4))
-            return refuse(o, &v4, step, fd4);
-        if (fd4 >= 0) {
-            listen_address(fd4, &got);
-            v6.port = got.port;
-        }
-        fd6 = listen_open(&v6, o->backlog, &step);
-        if (fd6 >= 0 || no_family(fd6))
-            break;
-        if (fd4 >= 0)
-            sys_close(fd4);
-        if (port != 0 || fd6 != -EADDRINUSE || i == SAME_PORT_TRIES)
-            return refuse(o, &v6, step, fd6);
-    }
-    if (fd4 < 0 && fd6 < 0)
-        return refuse(o, &v4, step, fd4);
-    if (fd4 >= 0 && add_gate(o, fd4, &v4) < 0) {
-        if (fd6 >= 0)
-            sys_close(fd6);
-        return WEIR_ENOMEM;
-    }
-    return fd6 >= 0 ? add_gate(o, fd6, &v6) : 0;
-}
-
-static int open_host(const struct opening *o, const struct addr_spec *spec)
-{
-    struct addr found[NAME_ADDRESSES];
-    const char *why;
-    char host[256];
-    int n;
-
-    snprintf(host, sizeof(host), WEIR_FMT, WEIR_ARG(spec->host));
-    n = resolve(host, spec->addr.port, found, NAME_ADDRESSES, &why);
-    if (n < 0) {
-        snprintf(o->why, o->size, "cannot listen on %s: %s", o->text, why);
-        return WEIR_EINTERNAL;
-    }
-    for (int i = 0; i < n; i++)
-        TRY(open_one(o, &found[i]));
-    return 0;
-}
-
-static int open_text(const struct opening *o)
-{
-    struct addr_spec spec;
-
-    ensure(addr_parse(o->text, &spec) == NULL); /* weir_server_add has looked */
-    switch (spec.form) {
-    case SPEC_ADDR:
-        return open_one(o, &spec.addr);
-    case SPEC_ALL:
-        return open_all(o, spec.addr.port);
-    case SPEC_HOST:
-        return open_host(o, &spec);
-    }
-    return WEIR_EINTERNAL;
-}
-
 int gates_open(struct front *f, int backlog, char *why, size_t size)
 {
-    int rc = 0;
-
-    for (unsigned i = 0; i < WEIR_LISTENERS && f->config.listen[i].addr != NULL && rc == 0; i++) {
+    for (unsigned i = 0; i < WEIR_LISTENERS && f->config.listen[i].addr != NULL; i++) {
         struct opening o = {
             .front = f,
             .tls = f->tls[i],
             .h2c = f->tls[i] == NULL && (f->config.listen[i].alpn & WEIR_H2),
-            .text = f->config.listen[i].addr,
-            .backlog = backlog,
-            .why = why,
-            .size = size,
         };
 
-        rc = open_text(&o);
-        if (rc == WEIR_ENOMEM)
-            snprintf(why, size, "cannot listen on %s: %s", o.text, weir_error_text(rc));
+        TRY(listen_text(f->config.listen[i].addr, backlog, add_gate, &o, why, size));
     }
-    return rc;
+    return 0;
 }
 
 void gates_close(struct front *f)

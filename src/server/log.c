@@ -18,7 +18,7 @@
 
 #define GATHER (20 * WEIR_MS)
 
-enum channel { CHANNEL_ACCESS = LOG_ACCESS, CHANNEL_ERROR = LOG_ERROR, CHANNEL_SAY, CHANNELS };
+enum channel { CHANNEL_ACCESS = LOG_ACCESS, CHANNEL_ERROR = LOG_ERROR, CHANNEL_SAY = LOG_SAY, CHANNELS };
 
 static const size_t ring_sizes[CHANNELS] = {
     [CHANNEL_ACCESS] = 1u << 20,
@@ -60,7 +60,7 @@ static void put(enum channel c, weir_str line, bool urgent)
 
 static void sink(enum log_kind kind, weir_str line)
 {
-    put((enum channel)kind, line, false);
+    put((enum channel)kind, line, kind == LOG_SAY);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */

@@ -10,9 +10,11 @@
 #include "proxy/downstream.h"
 #include "proxy/local.h"
 #include "runtime/runtime.h"
+#include "runtime/spawn.h"
 #include "server/accept.h"
 #include "server/notify.h"
 #include "server/server.h"
+#include "server/tasks.h"
 #include "server/workers.h"
 
 enum { RETRY_MS = 100 };
@@ -131,7 +133,7 @@ static void wait_for_end(struct weir_server *sv)
 {
     unsigned happened = 0;
 
-    while (!(happened & (EVENT_STOP | EVENT_END))) {
+    while (!(happened & (EVENT_STOP | EVENT_END)) && !atomic_load(&sv->tasks_over)) {
         happened = events_wait(&sv->events, atomic_load(&acceptor.starved) > 0 ? RETRY_MS : -1);
         if (happened & EVENT_REOPEN)
             log_reopen();
@@ -141,6 +143,16 @@ static void wait_for_end(struct weir_server *sv)
     notify("STOPPING=1");
     accept_stop();
     server_drain(sv, happened & EVENT_END ? 0 : sv->cmdline.settings.process.grace);
+}
+
+/* A task that failed ended the server, and its error is what the process ends with. */
+static int task_failure(struct weir_server *sv)
+{
+    int rc = tasks_result(sv);
+
+    if (rc < 0)
+        server_fail(sv, EXIT_FAILED, "%s", weir_error_text(rc));
+    return rc;
 }
 
 /* From here on the workers run, and connections come. */
@@ -154,9 +166,13 @@ static int accept_and_wait(struct weir_server *sv)
     }
     warn_of_certificates(sv);
     print_ready(sv);
+    rc = tasks_start(sv, wake);
+    if (rc < 0)
+        atomic_store(&sv->tasks_over, true);
     notify("READY=1");
     wait_for_end(sv);
-    return 0;
+    spawn_close();
+    return rc < 0 ? rc : task_failure(sv);
 }
 
 /* What is open and belongs to no request any more. */

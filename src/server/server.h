@@ -23,6 +23,15 @@ struct server_lb {
     bool started;
 };
 
+/* A program that runs beside the services. */
+struct server_task {
+    struct server_task *next;
+    struct weir_server *server;
+    int (*fn)(void *arg);
+    void *arg;
+    int rc; /* once it has ended */
+};
+
 /* A peer that weir_server_run prepares for. */
 struct server_peer {
     struct server_peer *next;
@@ -37,6 +46,9 @@ struct weir_server {
     struct front *fronts; /* services, in the order in which they were added */
     struct server_lb *lbs;
     struct server_peer *peers;
+    struct server_task *tasks;
+    atomic_uint tasks_left; /* that run */
+    atomic_bool tasks_over; /* they want the server to end */
     log_callback *log_to;
     void *log_arg;
     bool keep_signals;
@@ -61,6 +73,9 @@ void server_test(struct weir_server *sv);
 /* Between these two weir_server_stats asks the pool: once it has started, before it stops. */
 void stats_open(struct weir_server *sv);
 void stats_close(struct weir_server *sv);
+
+/* What weir_server_new returns without memory: set-up calls leave it alone. */
+bool server_is_none(const struct weir_server *sv);
 
 /* Frees the server and what was made with it. */
 void server_free(struct weir_server *sv);

@@ -36,6 +36,11 @@ struct weir_server *weir_server_new_with(int argc, char **argv, const char *usag
     return sv;
 }
 
+bool server_is_none(const struct weir_server *sv)
+{
+    return sv == &no_server;
+}
+
 void server_free(struct weir_server *sv)
 {
     for (struct server_lb *o = sv->lbs; o != NULL; o = o->next)

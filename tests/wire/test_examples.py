@@ -2,11 +2,13 @@
 stands between real clients and origins at the addresses that it names. What its head comment
 promises is asserted here, and that it is no longer than its counterpart of the reference."""
 
+import socket
+import struct
 import subprocess
 
 import pytest
 
-from weirtest import LINKAGES, OK, Authority, examples, lines_of_code, poll, request, serve
+from weirtest import LINKAGES, OK, WAIT, Authority, examples, lines_of_code, poll, request, serve
 from weirtest.proxy import ROOT
 
 # Lines without blanks and comments; the reference's program of the same purpose has as many.
@@ -14,11 +16,13 @@ LONGEST = {
     "backoff_retry": 59,
     "connection_log": 61,       # the reference's connection filter is the nearest
     "ctx": 63,
+    "echo": None,
     "hello": None,              # has none
     "load_balancer": 60,
     "modify_response": 102,
     "multi_lb": 57,
     "router": 94,               # the reference calls it a gateway
+    "tcp_proxy": None,
 }
 
 both = pytest.mark.parametrize("linkage", LINKAGES)
@@ -184,6 +188,66 @@ def test_connection_log(network, origin, example, linkage):
         end.stop()
     assert p.ask(request("POST", "/", body=b"x")).status == 502
     p.wait_text(r"127.0.0.1:\d+ got 502 and \d+ bytes after \d tries: the upstream \w+")
+
+@both
+def test_echo(network, example, linkage):
+    """Many at once, bytes in order, half-closed connections served to their end; and a stop that
+    waits for who is being served."""
+    p = example("echo", linkage, log=False)
+    conns = [socket.create_connection(p.addresses[0], WAIT) for _ in range(50)]
+    for i, conn in enumerate(conns):
+        conn.sendall(b"%d," % i * 1000)
+        conn.shutdown(socket.SHUT_WR)
+    for i, conn in enumerate(conns[:-1]):
+        assert conn.makefile("rb").read() == b"%d," % i * 1000
+        conn.close()
+    late = socket.create_connection(p.addresses[0], WAIT)
+    late.sendall(b"before")
+    assert late.recv(100) == b"before"
+    p.signal()
+    poll(lambda: refused(p.addresses[0]), "no new clients")
+    late.sendall(b"after")
+    assert late.recv(100) == b"after" and p.process.poll() is None
+    late.close()
+    assert conns[-1].makefile("rb").read() == b"49," * 1000
+    conns[-1].close()
+    p.wait(0)
+
+
+def refused(address):
+    try:
+        socket.create_connection(address, WAIT).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@both
+def test_tcp_proxy(network, example, linkage):
+    """Both directions end by themselves; what breaks on one side breaks on the other."""
+    p = example("tcp_proxy", linkage, log=False)
+    with socket.create_server(("127.0.0.1", 7001)) as server:
+        server.settimeout(WAIT)
+        client = socket.create_connection(p.addresses[0], WAIT)
+        up, _ = server.accept()
+        client.sendall(b"x" * 300_000)
+        client.shutdown(socket.SHUT_WR)
+        assert len(up.makefile("rb").read()) == 300_000
+        up.sendall(b"y" * 300_000)
+        up.close()
+        assert len(client.makefile("rb").read()) == 300_000
+        client.close()
+
+        client = socket.create_connection(p.addresses[0], WAIT)
+        up, _ = server.accept()
+        up.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        up.close()
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+        client.close()
+    with pytest.raises(ConnectionResetError):       # nobody is behind it
+        socket.create_connection(p.addresses[0], WAIT).recv(1)
+
 
 @both
 def test_load_balancer(network, origin, example, linkage, tmp_path):

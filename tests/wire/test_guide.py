@@ -13,16 +13,19 @@ A program is a fenced block of C with a `main`. The HTML comment before it says 
     GET 6188 /x => 502 503 | ! text       one of these; a text that is not in the answer
     GET https 6189 /x => 200              the same over TLS
     until GET 6188 /x => 200 | text       asks again until it is so
+    tcp 7000 hello => text | text         connects, says hello, ends, and reads to the end
+    exit 0                                the program ends by itself, with this code
     stop 9001                             the origin is gone, its connections with it
     log "why":"dns"                       a text of the access log, now or soon
     stderr text                           the same of standard error
 """
 
 import re
+import socket
 
 import pytest
 
-from weirtest import Authority, poll, request, serve
+from weirtest import WAIT, Authority, poll, request, serve
 from weirtest.proxy import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
@@ -109,6 +112,18 @@ class Steps:
                 assert text[2:] not in got
             else:
                 assert text in got, (target, text, got)
+
+    def do_tcp(self, proxy, rest):
+        port, said, texts = re.fullmatch(r"(\d+) (\S+) => (.*)", rest).groups()
+        with socket.create_connection(("127.0.0.1", int(port)), WAIT) as conn:
+            conn.sendall(said.encode())
+            conn.shutdown(socket.SHUT_WR)
+            got = conn.makefile("rb").read().decode()
+        for text in texts.split(" | "):
+            assert text in got, (rest, got)
+
+    def do_exit(self, proxy, code):
+        proxy.wait(int(code))
 
     def do_stop(self, proxy, port):
         self.origins.pop(port).stop()

@@ -1,0 +1,14 @@
+/* tasks.h -- programs that run beside the services, or instead of them (<weir/runtime.h>). */
+#ifndef SERVER_TASKS_H
+#define SERVER_TASKS_H
+
+#include "server/server.h"
+
+/* Starts all tasks, once the workers run; what they and others spawn is counted from here on, and
+ * wake() called when nothing of it is left. 0, or an error. */
+must_use int tasks_start(struct weir_server *sv, void (*wake)(void));
+
+/* The error of the first task that has failed, or 0: when all are over. */
+int tasks_result(const struct weir_server *sv);
+
+#endif
