@@ -14,7 +14,7 @@ same() {
 # -aux-info lists each function that a file declares; the inline ones are static.
 echo '#include <weir/weir.h>' >"$tmp/all.c"
 gcc -std=gnu11 -I include -fsyntax-only -aux-info "$tmp/declared.txt" "$tmp/all.c"
-sed -n 's,^/\* include/weir/[^ ]* \*/ extern .*[ *]\(weir_[a-z0-9_]*\) (.*,\1,p' "$tmp/declared.txt" |
+sed -n 's,^/\* include/weir/[^ ]* \*/ extern [^(]*[ *]\(weir_[a-z0-9_]*\) (.*,\1,p' "$tmp/declared.txt" |
     sort -u >"$tmp/declared"
 nm -D --defined-only "$build/libweir.so" | awk '{ print $NF }' | sort -u >"$tmp/shared"
 nm -g --defined-only "$build/libweir.a" | awk 'NF == 3 { print $NF }' | sort -u >"$tmp/static"
