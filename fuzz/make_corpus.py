@@ -158,9 +158,58 @@ date = [
     b'Sun, 06 Nov 1994 24:00:00 GMT',
 ]
 
+# ---- HTTP/2: frames, each with the length of its payload, and fields that are literals -------------
+
+def frame(kind, flags, stream, payload=b''):
+    return len(payload).to_bytes(3, 'big') + bytes([kind, flags]) + stream.to_bytes(4, 'big') + payload
+
+
+def literals(*fields):
+    return b''.join(b'\0' + bytes([len(n)]) + n + bytes([len(v)]) + v for n, v in fields)
+
+
+PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+SETTINGS = frame(4, 0, 0)
+GET = literals((b':method', b'GET'), (b':scheme', b'http'), (b':authority', b'a'), (b':path', b'/'))
+POST = literals((b':method', b'POST'), (b':scheme', b'http'), (b':authority', b'a'), (b':path', b'/'))
+CROWD = b''.join(frame(1, 5, n, GET) for n in range(1, 31, 2))
+H2_REQUESTS = [
+    frame(1, 5, 1, GET), frame(1, 4, 1, POST) + frame(0, 1, 1, b'hello'),
+    frame(1, 0, 1, GET[:9]) + frame(9, 0, 1, b'') + frame(9, 4, 1, GET[9:]),
+    frame(1, 4, 1, POST) + frame(0, 8, 1, b'\2abc\0\0') + frame(1, 5, 1, literals((b't', b'v'))),
+    frame(1, 4, 1, POST) + frame(3, 0, 1, b'\0\0\0\x08') + frame(0, 0, 1, b'late'),
+    frame(1, 4, 1, POST + literals((b'content-length', b'2'))) + frame(0, 1, 1, b'abc'),
+    frame(1, 5, 1, GET + literals((b'cookie', b'a'), (b'cookie', b'b'), (b'te', b'trailers'))),
+    frame(4, 0, 0, b'\0\4\0\0\0\0') + frame(1, 5, 1, GET) + frame(8, 0, 1, b'\0\0\0\1'),
+    frame(2, 0, 3, b'\0\0\0\1\x10') + frame(16, 0, 0, b'\0\0\0\1u=1') + frame(1, 5, 1, GET),
+    frame(6, 0, 0, b'12345678') + frame(7, 0, 0, b'\0' * 8) + frame(0xbb, 0, 0, b'x'),
+    frame(1, 5, 1, b'\x40\1x\x7f\x81\1' + b'y' * 256 + b'\xbe' * 300), CROWD, CROWD + CROWD,
+    frame(1, 5, 1, literals((b':method', b'CONNECT'), (b':authority', b'a:1'))),
+]
+H2_RESPONSES = [
+    frame(1, 5, 1, b'\x88'), frame(1, 4, 1, b'\x88') + frame(0, 1, 1, b'hello'),
+    frame(1, 4, 1, literals((b':status', b'103'))) + frame(1, 4, 1, b'\x88') + frame(0, 0, 1, b'a')
+    + frame(1, 5, 1, literals((b'grpc-status', b'0'))),
+    frame(3, 0, 1, b'\0\0\0\7') + frame(1, 5, 3, b'\x88') + frame(7, 0, 0, b'\0\0\0\1\0\0\0\0'),
+    frame(4, 0, 0, b'\0\3\0\0\0\1') + frame(1, 5, 1, b'\x88'),
+]
+h2_session = [b'\0' + bytes([cut]) + PREFACE + SETTINGS + r for r in H2_REQUESTS for cut in (0, 3)]
+h2_session += [b'\1' + bytes([cut]) + SETTINGS + r for r in H2_RESPONSES for cut in (0, 3)]
+h2_frames = [PREFACE + SETTINGS + r for r in H2_REQUESTS[:10]] + [PREFACE[:7], PREFACE]
+
+H2_LINES = b':method:GET\n:scheme:http\n:authority:a\n:path:/x?y\n'
+h2_block = [b'\0' + H2_LINES + more for more in (
+    b'', b'a:b\n', b'cookie:a=1\ncookie:\ncookie:b\n', b'host:a\n', b'host:b\n', b'host:A\nhost:a\n',
+    b'content-length:5\n', b'content-length:5\ncontent-length:5\n', b'content-length:+5\n',
+    b'te:trailers\n', b'x:a\rb\n', b'x: a\n', b'X:a\n', b'x y:a\n', b':path:*\n',
+    b':method:CONNECT\n', b':method:OPTIONS\n:path:*\n', b':authority:u@h\n', b'a:' + b'b' * 3000)]
+h2_block += [b'\1:status:' + s for s in (b'200\na:b\n', b'103\n', b'99\n', b'20\n', b'204\ncontent-length:0\n',
+                                       b'304\ncontent-length:7\n', b'200\ncontent-length:x\n')]
+h2_block += [b'\2' + t for t in (b'a:b\n', b'', b'authorization:x\nt:v\n', b':path:/\n', b'T:v\n')]
+
 for name, seeds in {
     'request_head': request_head, 'response_head': response_head, 'chunked': chunked, 'uri': uri,
-    'date': date,
+    'date': date, 'h2_session': h2_session, 'h2_frames': h2_frames, 'h2_block': h2_block,
 }.items():
     folder = HERE / 'corpus' / name
     folder.mkdir(parents=True, exist_ok=True)

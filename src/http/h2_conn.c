@@ -132,6 +132,7 @@ static void start_born(struct h2_conn *c)
     for (; st != NULL; st = next) {
         next = st->next_post;
         st->next_post = NULL;
+        c->begun--;
         if (st->closed) { /* by the same bytes */
             h2_stream_free(st);
             continue;
@@ -147,7 +148,7 @@ static void start_born(struct h2_conn *c)
     }
 }
 
-static void feed(struct h2_conn *c, weir_str bytes)
+void h2_feed(struct h2_conn *c, weir_str bytes)
 {
     h2_alive_heard(c);
     c->feed = bytes;
@@ -181,7 +182,7 @@ static int read_some(struct h2_conn *c)
         return WEIR_ENOMEM;
     n = stream_read(c->net, buf, BUF_SIZE, &pace);
     if (n > 0)
-        feed(c, (weir_str){ buf, (size_t)n });
+        h2_feed(c, (weir_str){ buf, (size_t)n });
     buf_put(&buf);
     return n > 0 ? 1 : (int)n;
 }
@@ -422,7 +423,7 @@ enum h2_next h2_serve(struct h2_conn *c, weir_str early)
     enum h2_next next;
 
     if (early.len > 0)
-        feed(c, early);
+        h2_feed(c, early);
     h2_alive_resume(c);
     do
         next = serve(c);

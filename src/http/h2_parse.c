@@ -198,6 +198,8 @@ static int settle_target(struct weir_head *out, const struct pseudo *p, const ch
     }
     if (!weir_eq(p->scheme, "http") && !weir_eq(p->scheme, "https"))
         return refuse(fault, WEIR_EBADTARGET, "a :scheme that is neither http nor https");
+    if (p->path.len == 0)
+        return refuse(fault, WEIR_EBADTARGET, "no :path");
     rc = target_parse(p->path, (enum method)out->method_id, &target, &why);
     if (rc < 0)
         return refuse(fault, rc, why.reason);

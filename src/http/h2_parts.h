@@ -122,6 +122,7 @@ struct h2_conn {
     /* the connection's strand */
     struct link streams, lingering;
     unsigned running; /* strands that have a stream */
+    unsigned begun;   /* server: streams whose strand is not started yet */
     uint64_t requests;
     struct h2_stream *born, **born_end; /* heads that came complete, linked by next_post */
     weir_str feed;                      /* what is given to nghttp2 next */
@@ -189,7 +190,9 @@ bool h2_stream_append(struct h2_stream *st, const uint8_t *data, size_t len);
 void h2_stream_push(struct h2_stream *st, struct h2_in *in, bool ended);
 void h2_in_free(struct h2_in *list);
 
-void h2_leave(struct h2_conn *c); /* h2_conn.c: one user less; the last one frees it */
+/* h2_conn.c: one user less, the last one frees it; bytes that came, up to the strands they start. */
+void h2_leave(struct h2_conn *c);
+void h2_feed(struct h2_conn *c, weir_str bytes);
 
 /* h2_parse.c: fields from the wire. */
 bool h2_block_add(struct h2_in **block, const struct h1_limits *limits, weir_str name,

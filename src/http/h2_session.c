@@ -91,11 +91,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     c->list_size = 0;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0; /* a response, or trailers: the stream is there */
-    if (c->running >= c->config->max_streams)
+    if (c->running + c->begun >= c->config->max_streams)
         return refuse_stream(c, frame->hd.stream_id);
     st = h2_stream_new(c);
     if (st == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    c->begun++;
     st->id = frame->hd.stream_id;
     h2_stream_list(st);
     nghttp2_session_set_stream_user_data(session, st->id, st);
@@ -323,6 +324,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     if (st == NULL)
         return 0;
     st->closed = true;
+    if (c->server && !st->head_in)
+        c->begun--;
     if (st->dropped || (c->server && !st->head_in)) /* its strand has ended, or was never started */
         h2_stream_free(st);
     else if (code != NGHTTP2_NO_ERROR || !st->end_sent)
