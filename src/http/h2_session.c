@@ -345,6 +345,15 @@ static void reset_sent(struct h2_conn *c, const nghttp2_frame *frame)
         spend(c, COST_WRONG, "too many streams that had to be reset");
 }
 
+/* nghttp2 itself has found what is wrong, and ends the session. */
+static void goaway_sent(struct h2_conn *c, uint32_t code)
+{
+    if (code == NGHTTP2_NO_ERROR || c->err != 0)
+        return;
+    c->err = protocol_error(c);
+    c->fault = nghttp2_http2_strerror(code);
+}
+
 /* A response that ends while its request is not read to the end: the client need not send the rest
  * (RFC 9113 8.1). */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
@@ -354,9 +363,8 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *c
 
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         reset_sent(c, frame);
-    if (frame->hd.type == NGHTTP2_GOAWAY && !c->server && c->err == 0 &&
-        frame->goaway.error_code != NGHTTP2_NO_ERROR)
-        c->err = WEIR_EUPH2; /* nghttp2 has found a fault of its own */
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        goaway_sent(c, frame->goaway.error_code);
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
     if (frame->hd.type == NGHTTP2_DATA)

@@ -297,6 +297,14 @@ def test_server_preface(port, secure):
     assert c.settings.get(2, 0) == 0        # a server pushes nothing here
 
 
+def test_the_log_names_the_fault(weir, origin):
+    proxy = weir("--h2c", origin())
+    c = h2(proxy)
+    c.send(data(0, b"x"))
+    assert outcome(c) == goaway(PROTOCOL_ERROR)
+    proxy.wait_text(r"the HTTP/2 connection of 127\.0\.0\.1:\d+ ended: .*PROTOCOL_ERROR")
+
+
 def test_ping_comes_back(port):
     """6.7: with the same bytes; an ACK is answered by nothing."""
     c = port()
