@@ -80,6 +80,7 @@ enum weir_source { WEIR_SRC_INTERNAL, WEIR_SRC_DOWNSTREAM, WEIR_SRC_UPSTREAM };
     X(WEIR_EUPREFUSED,   -74, "stream_refused",      UPSTREAM,   503, "the upstream refused the stream, and has not processed it") \
     X(WEIR_EUPH2,        -75, "upstream_h2",         UPSTREAM,   502, "the upstream broke the rules of HTTP/2") \
     X(WEIR_EUPH1,        -76, "upstream_wants_h1",   UPSTREAM,   502, "the upstream wants HTTP/1.1") \
+    X(WEIR_ETRYTIME,     -77, "try_timeout",         UPSTREAM,   504, "the upstream took too long for one try") \
     X(WEIR_EUPTLS,       -90, "upstream_tls",        UPSTREAM,   502, "the TLS handshake with the upstream failed") \
     X(WEIR_EUPTLSTIME,   -91, "upstream_tls_timeout", UPSTREAM,  504, "the TLS handshake with the upstream took too long") \
     X(WEIR_EUPCERT,      -92, "upstream_certificate", UPSTREAM,  502, "the upstream's certificate is not to be trusted")

@@ -28,6 +28,8 @@ struct weir_peer {
     bool     no_verify;       /* DANGER: whoever answers is trusted */
     weir_str group;           /* a partition of the pool, chosen by you; absent: none */
     weir_dur connect_timeout; /* 0: the service's, as for all of these */
+    weir_dur try_timeout;     /* all of it until the response head; then it is tried again where
+                                 that is safe: docs/retry.md (off) */
     weir_dur read_timeout;    /* the response head, and between two bytes of its body */
     weir_dur write_timeout;   /* between two bytes that the peer takes */
     weir_dur idle_timeout;    /* how long its connections stay in the pool (60 s) */

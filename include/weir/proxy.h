@@ -32,7 +32,7 @@ struct weir_proxy {
     int (*upstream_peer)(struct weir_session *s, struct weir_peer *peer);
 
     /* No connection to `peer` could be made, so nothing of the request was sent: WEIR_RETRY for
-     * another try (upstream_peer is asked again; at most 16 tries), or `err`, or weir_fail, whose
+     * another try (upstream_peer is asked again; at most max_tries), or `err`, or weir_fail, whose
      * words and status then replace `err`. Left out: up to three different backends are tried. */
     int (*fail_to_connect)(struct weir_session *s, const struct weir_peer *peer, int err);
 
@@ -72,12 +72,11 @@ struct weir_proxy {
     int (*response_trailer_filter)(struct weir_session *s, struct weir_head *trailers);
 
     /* A try failed after its connection was there, whoever's fault it was. Return `err` to let the
-     * default stand: a request on a reused connection that ended before any byte of a response goes
-     * out once more, on a new one, if it is idempotent and has no body. WEIR_RETRY: one more try
-     * (upstream_peer is asked again; at most 16), also for methods that are not idempotent: that is
-     * your word; it counts unless a response head or a byte of the request body is gone, or the
-     * client, a cancelling or request_timeout was the cause. Another error, or weir_fail: that is
-     * final, and replaces `err`. */
+     * default of docs/retry.md stand. WEIR_RETRY: one more try (upstream_peer is asked again; at
+     * most max_tries), also for methods that are not idempotent: that is your word; it counts unless
+     * a response head has left, a byte of the request body is not kept (`replay`), the retry budget
+     * is spent, or the client, a cancelling or request_timeout was the cause. Another error, or
+     * weir_fail: that is final, and replaces `err`. */
     int (*error_while_proxy)(struct weir_session *s, const struct weir_peer *peer, int err,
                              bool reused);
 
@@ -155,6 +154,9 @@ struct weir_service {
     weir_dur connect_timeout;  /* [5s] TCP to an upstream: 504 */
     weir_dur upstream_timeout; /* [60s] the response head, and between two bytes of its body: 504 */
     weir_dur request_timeout;  /* [off] a whole request */
+    weir_dur try_timeout;      /* [off] one try until its response head: 504, or another try */
+    weir_dur retry_backoff;    /* [25ms] before a second try at the same address; doubles, up to ten
+                                  times that */
     weir_dur tunnel_timeout;   /* [1h] an upgraded or CONNECT tunnel without a byte either way */
 
     uint64_t max_head;         /* [32KiB] 431 */
@@ -166,6 +168,14 @@ struct weir_service {
     uint64_t max_connections;  /* [90 % of RLIMIT_NOFILE / 2] then new ones wait in the backlog */
     uint64_t max_per_client;   /* [off] connections of one address: 503 */
     uint64_t min_rate;         /* [256 B/s after 5 s] of bodies, both ways, while we wait */
+
+    /* Sending a request again (docs/retry.md). */
+    uint64_t max_tries;        /* [16] of one request; 1: nothing is sent again */
+    uint64_t replay;           /* [64KiB] of a request body, kept in memory for further tries; with
+                                  WEIR_UNLIMITED nothing is */
+    uint64_t replay_file;      /* [off] and so much of it in a temporary file ($TMPDIR, /tmp) */
+    uint64_t retry_percent;    /* [20] of requests: how many tries more there may be ... */
+    uint64_t retry_rate;       /* [10] ... and so many a second beside them */
 
     enum weir_forwarding   forwarding;
     enum weir_forwarded_as forwarded_as;

@@ -90,6 +90,9 @@ const char *weir_why(struct weir_session *s);
 /* The bound on its body (WEIR_UNLIMITED: none). */
 void weir_set_max_body(struct weir_session *s, uint64_t bytes);
 
+/* How much of its body is kept in memory for further tries; 0: nothing. */
+void weir_set_replay(struct weir_session *s, uint64_t bytes);
+
 /* The rate below which either side is cut off (WEIR_UNLIMITED: none). */
 void weir_set_min_rate(struct weir_session *s, uint64_t bytes_per_second);
 

@@ -3,6 +3,7 @@
  *
  * Fields that a phase has set itself are left alone: what was copied from the peer's head still
  * points to the peer's text. */
+#include "proxy/replay.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 
@@ -87,10 +88,16 @@ static int trailers_filtered(struct weir_session *s, struct weir_head *trailers,
 
 static int filter_trailers_up(struct weir_session *s)
 {
-    struct weir_head *trailers = s->down->trailers;
+    struct weir_head *trailers;
 
-    if (trailers == NULL || s->service->proxy->request_trailer_filter == NULL)
+    s->up_trailers = s->down->trailers;
+    if (s->up_trailers == NULL || s->service->proxy->request_trailer_filter == NULL)
         return 0;
+    trailers = arena_alloc(&s->arena, sizeof *trailers); /* for this try */
+    if (trailers == NULL)
+        return WEIR_ENOMEM;
+    s->up_trailers = trailers;
+    TRY(head_copy_end_to_end(trailers, s->down->trailers, &s->arena));
     return trailers_filtered(s, trailers, PHASE(s, request_trailer_filter, s, trailers));
 }
 
@@ -105,13 +112,12 @@ static int filter_trailers_down(struct weir_session *s)
 
 int body_filter_up(struct weir_session *s, weir_str *piece)
 {
-    const struct http_stream *down = s->down;
     int rc = 0;
 
-    if (down->framing.mode == BODY_NONE)
+    if (s->down->framing.mode == BODY_NONE)
         return 0;
-    rc = PHASE(s, request_body_filter, s, piece, down->body_done);
-    return rc == 0 && down->body_done ? filter_trailers_up(s) : rc;
+    rc = PHASE(s, request_body_filter, s, piece, replay_ended(s));
+    return rc == 0 && replay_ended(s) ? filter_trailers_up(s) : rc;
 }
 
 int body_filter_down(struct weir_session *s, weir_str *piece)

@@ -300,7 +300,7 @@ static struct weir_session *begin_run(struct weir_session *s, struct fetch *f, w
     sub->down = &run->nobody;
     sub->down->body_done = true;
     if (f->options->body.ptr != NULL)
-        sub->down->framing.mode = BODY_LENGTH; /* not to be repeated */
+        sub->down->framing.mode = BODY_LENGTH; /* a pooled connection is looked at before */
     sub->client = s->client;
     sub->ctx = f;
     sub->id = s->id;

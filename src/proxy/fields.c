@@ -190,6 +190,8 @@ int fields_for_upstream(struct weir_session *s)
         head_del_id(up, FIELD_RANGE);
         weir_head_del(up, LIT("If-Range"));
     }
+    if (s->continued || s->received > 0)
+        head_del_id(up, FIELD_EXPECT); /* the client does not wait any more */
     require_host(s, up);
     if (s->service->forwarding != WEIR_FORWARD_OFF)
         add_forwarding(s, up);

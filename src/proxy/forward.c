@@ -8,6 +8,7 @@
 #include "proxy/downstream.h"
 #include "proxy/editor.h"
 #include "proxy/local.h"
+#include "proxy/replay.h"
 #include "proxy/session.h"
 #include "runtime/event.h"
 #include "runtime/runtime.h"
@@ -16,20 +17,17 @@
 
 static bool broke_upstream(int rc)
 {
-    return rc == WEIR_EUPRESET || rc == WEIR_EUPTIME;
+    return rc == WEIR_EUPRESET || rc == WEIR_EUPTIME || rc == WEIR_ETRYTIME;
 }
 
-/* The next piece of the request body, counted against the bound, and what the filter makes of it. 0
+/* The next piece of the request body, and what the filter makes of it. 0
  * (without `pace` it may be that nothing was there), WEIR_ANSWERED, < 0. */
 static int take_request_body(struct weir_session *s, weir_str *piece, struct pace *pace)
 {
-    int rc = http_read_body(s->down, piece, pace);
+    int rc = replay_read(s, piece, pace);
 
     if (rc < 0 || rc == HTTP_LATER)
         return MIN(rc, 0);
-    s->received += piece->len;
-    if (s->received > s->max_body)
-        return WEIR_EBODYSIZE;
     return body_filter_up(s, piece);
 }
 
@@ -39,8 +37,8 @@ static int write_upstream(struct weir_session *s, const struct http_message *m, 
     struct http_stream *up = s->up_http;
     int rc;
 
-    if (s->down->body_done)
-        up->send_trailers = s->down->trailers;
+    if (end)
+        up->send_trailers = s->up_trailers;
     s->untouched = false;
     rc = http_write(up, m, piece, end, &s->up_write);
     s->upload_moved = rt_now();
@@ -53,7 +51,8 @@ static int write_upstream(struct weir_session *s, const struct http_message *m, 
 
 static bool may_pass_up(const struct weir_session *s)
 {
-    return s->service->proxy->request_body_filter == NULL && http_may_pass(s->down, s->up_http);
+    return s->service->proxy->request_body_filter == NULL && replay_passes(s) &&
+           http_may_pass(s->down, s->up_http);
 }
 
 /* The same for what needs no look at it: HTTP_PIECE, HTTP_LATER, < 0. */
@@ -66,8 +65,10 @@ static int pass_upstream(struct weir_session *s)
         return HTTP_LATER;
     rc = http_pass_body(s->down, s->up_http, &s->down_read, &s->up_write, &moved);
     s->received += moved;
-    if (moved > 0)
+    if (moved > 0) {
+        s->body_lost = true;
         s->upload_moved = rt_now();
+    }
     if (broke_upstream(rc)) {
         s->upload_broken = true;
         return HTTP_PIECE;
@@ -84,7 +85,7 @@ static int upload(void *arg)
     int rc;
 
     co_label(s->service->proxy->name, "sending the request body");
-    while (!s->down->body_done && !s->upload_broken) {
+    while (!replay_ended(s) && !s->upload_broken) {
         rc = pass_upstream(s);
         if (rc == HTTP_PIECE)
             continue;
@@ -95,7 +96,7 @@ static int upload(void *arg)
             scope_cancel(&s->scope, WEIR_ECANCELED); /* no response is waited for: see `forward` */
         if (rc != 0)
             return rc > 0 || rc == WEIR_ECANCELED ? rc : session_fail(s, rc, s->down->fault);
-        TRY(write_upstream(s, NULL, piece, s->down->body_done));
+        TRY(write_upstream(s, NULL, piece, replay_ended(s)));
         session_moved(s, piece.len);
     }
     return 0;
@@ -142,9 +143,9 @@ static int take_for_editor(struct weir_session *s, weir_str *piece, bool wait)
         session_moved(s, piece->len);
         if (piece->len > 0)
             return 1;
-        if (!wait && !s->down->body_done)
+        if (!wait && !replay_ended(s))
             return BODY_LATER;
-    } while (!s->down->body_done);
+    } while (!replay_ended(s));
     return 0;
 }
 
@@ -155,7 +156,7 @@ static int give_from_editor(struct weir_session *s, weir_str piece, bool end)
     int rc;
 
     if (m != NULL)
-        m->framing = body_reframe(m->framing, piece, end && s->down->trailers == NULL);
+        m->framing = body_reframe(m->framing, piece, end && s->up_trailers == NULL);
     rc = write_upstream(s, m, piece, end);
     upload->head_sent = true;
     event_set(&upload->sent);
@@ -209,10 +210,9 @@ static int send_request(struct weir_session *s)
     if (rc != 0)
         return rc;
     if (body_may_grow_up(s))
-        m.framing =
-            body_reframe(m.framing, piece, s->down->body_done && s->down->trailers == NULL);
-    TRY(write_upstream(s, &m, piece, s->down->body_done));
-    if (s->down->body_done || s->upload_broken)
+        m.framing = body_reframe(m.framing, piece, replay_ended(s) && s->up_trailers == NULL);
+    TRY(write_upstream(s, &m, piece, replay_ended(s)));
+    if (replay_ended(s) || s->upload_broken)
         return 0;
     s->uploading = true;
     return task_start(&s->scope, &s->upload, upload, s);
@@ -226,7 +226,7 @@ static struct deadline head_deadline(const struct weir_session *s, bool waits)
 
     if (waits)
         until = deadline_min(until, deadline_in(s->upload_moved, CONTINUE_AFTER, WEIR_EEXPECT));
-    return deadline_min(until, s->limit);
+    return deadline_min(until, s->try_limit);
 }
 
 /* One response head, interim or final. */
@@ -285,6 +285,7 @@ static int receive_head(struct weir_session *s)
         TRY(relay_interim(s));
     }
     s->answered = rt_now();
+    s->up_write.limit = s->limit; /* the time of the try is over */
     return websocket_answered(s);
 }
 
@@ -322,6 +323,7 @@ static int write_downstream(struct weir_session *s, weir_str piece, bool end)
     if (s->told != NULL)
         return http_write(s->down, NULL, piece, end, &s->down_write);
     m = plan_response(s, piece, end);
+    replay_stop(s);
     s->status = s->res.status;
     s->told = &s->res;
     s->down->more = piece.len > 0 && may_pass_down(s); /* then more is likely to be there */
@@ -435,6 +437,8 @@ int forward(struct weir_session *s)
 
     s->uploading = s->upload_broken = false;
     s->upload_moved = rt_now();
+    s->up_trailers = NULL;
+    replay_rewind(s);
     scope_open(&s->scope);
     rc = send_request(s);
     if (rc == 0)

@@ -2,12 +2,11 @@
  *
  * An ordinary phase fails the request with the first cause. The two phases that are asked about a
  * failed try see that cause as the session's error, may replace it, or undo it: WEIR_RETRY. */
+#include "proxy/retry.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 
 #define FAIL_TIME (1 * WEIR_SEC)
-
-enum { TRIES_MAX = 16 };
 
 /* The sticky failure of a head that a phase may have edited. */
 static int failed_head(const struct weir_session *s)
@@ -63,11 +62,6 @@ static int verdict(struct weir_session *s, int err, int said)
     return err;
 }
 
-bool phase_may_retry(const struct weir_session *s)
-{
-    return s->tries < TRIES_MAX && !s->down->head_sent && s->received == 0 && s->req.failed == 0;
-}
-
 int phase_fail_to_connect(struct weir_session *s, int err, const char *fault)
 {
     const struct weir_proxy *proxy = s->service->proxy;
@@ -77,22 +71,31 @@ int phase_fail_to_connect(struct weir_session *s, int err, const char *fault)
     s->judging = true;
     co_label(proxy->name, "fail_to_connect");
     rc = verdict(s, err, proxy->fail_to_connect(s, &s->peer, err));
-    if (rc != WEIR_RETRY || !phase_may_retry(s) || co_check() < 0)
+    if (rc != WEIR_RETRY || !retry_possible(s) || co_check() < 0)
         return s->err;
+    record_retry(s, s->err, s->fault);
     forget_try(s);
     return WEIR_RETRY;
 }
 
 /* May a phase's word alone repeat what failed like this? */
-static bool repeatable_by_word(const struct weir_session *s, int err)
+static bool repeatable_by_word(int err)
 {
     return weir_error_source(err) != WEIR_SRC_DOWNSTREAM && err != WEIR_EREQUESTTIME &&
-           phase_may_retry(s) && co_check() == 0;
+           co_check() == 0;
 }
 
-int phase_error_while_proxy(struct weir_session *s, int err, const char *fault, bool stale)
+/* Last of all, so that only tries which will be made are taken out of it. */
+static bool in_budget(struct weir_session *s)
+{
+    s->budget_spent = !retry_budget_take(s->service->budget, rt_now());
+    return !s->budget_spent;
+}
+
+int phase_error_while_proxy(struct weir_session *s, int err, const char *fault, bool again)
 {
     const struct weir_proxy *proxy = s->service->proxy;
+    bool own = again;
     int rc = err;
 
     err = session_fail(s, err, fault);
@@ -100,18 +103,14 @@ int phase_error_while_proxy(struct weir_session *s, int err, const char *fault, 
         s->judging = true;
         co_label(proxy->name, "error_while_proxy");
         rc = verdict(s, err, proxy->error_while_proxy(s, &s->peer, err, s->reused));
-        if (rc == WEIR_RETRY && repeatable_by_word(s, err)) {
-            forget_try(s);
-            return WEIR_RETRY;
-        }
-        stale = stale && (rc == err || rc == WEIR_RETRY);
+        again = rc == WEIR_RETRY ? own || repeatable_by_word(err) : own && rc == err;
     }
-    if (stale) {
-        forget_try(s);
-        s->fresh = true;
-        return WEIR_RETRY;
-    }
-    return s->err;
+    if (!again || !retry_possible(s) || !in_budget(s))
+        return s->err;
+    record_retry(s, s->err, s->fault);
+    forget_try(s);
+    s->fresh = own;
+    return WEIR_RETRY;
 }
 
 /* The request is over: what the phase and the page behind it may wait is bounded here. */

@@ -103,20 +103,20 @@ void record_refused(const struct addr *client, int err, const char *detail)
     log_line(LOG_ERROR, log_end(&r));
 }
 
-void record_error(struct weir_session *s, int err)
+static void record(struct weir_session *s, const char *level, int err, const char *fault)
 {
     struct log_record r;
 
-    if (err == 0)
-        return;
     log_begin(&r, record_scratch(), LOG_RECORD_MAX);
     log_time(&r);
-    log_str(&r, "level", WEIR(levels[weir_error_source(err)]));
+    log_str(&r, "level", WEIR(level));
     log_id(&r, s);
     log_str(&r, "why", WEIR(weir_error_why(err)));
     log_str(&r, "msg", WEIR(weir_error_text(err)));
-    if (s->fault != NULL)
-        log_str(&r, "detail", WEIR(s->fault));
+    if (fault != NULL)
+        log_str(&r, "detail", WEIR(fault));
+    if (s->budget_spent)
+        log_bool(&r, "budget_spent", true);
     log_client(&r, s);
     if (s->up_name != NULL)
         log_str(&r, "upstream", WEIR(s->up_name));
@@ -124,4 +124,15 @@ void record_error(struct weir_session *s, int err)
     log_str(&r, "host", s->req.authority);
     log_str(&r, "target", s->req.target);
     log_line(LOG_ERROR, log_end(&r));
+}
+
+void record_error(struct weir_session *s, int err)
+{
+    if (err != 0)
+        record(s, levels[weir_error_source(err)], err, s->fault);
+}
+
+void record_retry(struct weir_session *s, int err, const char *fault)
+{
+    record(s, "warning", err, fault);
 }

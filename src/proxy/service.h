@@ -10,6 +10,7 @@
 #include "codec/h1_parse.h"
 #include "http/h2.h"
 #include "net/addr.h"
+#include "proxy/retry.h"
 
 struct service {
     const struct weir_proxy *proxy;
@@ -22,6 +23,11 @@ struct service {
     struct h1_limits answer_limits; /* of response heads */
     struct h2_config h2;            /* `limits` points to those above */
     uint64_t max_body, max_requests, max_connections, max_per_client, min_rate;
+
+    uint64_t max_tries, replay, replay_file;
+    weir_dur try_timeout, retry_backoff;
+    struct retry_budget *budget; /* of all shares of the service */
+    _Atomic uint32_t begun;      /* requests of this share, modulo 2^32 */
 
     enum weir_forwarding forwarding;
     enum weir_forwarded_as forwarded_as;

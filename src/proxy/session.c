@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proxy/local.h"
+#include "proxy/replay.h"
 #include "runtime/runtime.h"
 
 enum { BURST = 256 * 1024 };
@@ -38,6 +39,17 @@ static void set_paces(struct weir_session *s, const struct service *svc)
     };
 }
 
+/* For the budget of retries, without a word that workers share. One lost now and then does no
+ * harm. */
+static void count(struct service *svc)
+{
+    uint32_t n = atomic_load_explicit(&svc->begun, memory_order_relaxed) + 1;
+
+    atomic_store_explicit(&svc->begun, n, memory_order_relaxed);
+    if (n % RETRY_STEP == 0)
+        atomic_fetch_add_explicit(&svc->budget->requests, RETRY_STEP, memory_order_relaxed);
+}
+
 struct weir_session *session_begin(struct service *svc, struct http_stream *down,
                                    const struct addr *client)
 {
@@ -55,7 +67,10 @@ struct weir_session *session_begin(struct service *svc, struct http_stream *down
     s->limit = deadline_in(s->started, svc->request_timeout, WEIR_EREQUESTTIME);
     s->max_body = svc->max_body;
     s->idle_timeout = svc->idle_timeout;
+    s->replay_max = (size_t)svc->replay;
+    s->replay_file = svc->replay_file;
     set_paces(s, svc);
+    count(svc);
     return s;
 }
 
@@ -76,6 +91,7 @@ void session_end(struct weir_session *s)
 {
     for (struct deferred *d = s->deferred; d != NULL; d = d->next)
         d->fn(d->arg);
+    replay_done(s);
     tried_done(&s->tried);
     arena_done(&s->arena);
 }

@@ -17,6 +17,7 @@ struct deferred;
 struct editing;
 struct fetch;
 struct edited_upload;
+struct replay;
 
 /* So many backends are tried when connecting fails and the proxy has no fail_to_connect. */
 enum { CONNECT_BACKENDS = 3 };
@@ -52,6 +53,7 @@ struct weir_session {
     struct h2_stream *up_h2;     /* HTTP/2: a stream of one that is shared */
     struct http_stream *up_http; /* either; NULL: there is none */
     struct weir_head up_req, up_res;
+    const struct weir_head *up_trailers; /* of the request; NULL: none */
     struct tried tried;
     const char *up_name; /* the last upstream's, for logs; NULL: none */
     unsigned tries;
@@ -59,7 +61,10 @@ struct weir_session {
     int connect_err;                                     /* of an earlier try */
     const char *connect_fault;                           /* words for it, or NULL */
     const struct addr *connect_failed[CONNECT_BACKENDS]; /* whom not to ask again by default */
-    unsigned refusals;                                   /* streams that an upstream refused */
+    unsigned repeats;            /* of what an upstream refused, or was too slow for */
+    const struct addr *failed_at; /* where the last try failed; NULL: that does not matter */
+    unsigned waits;               /* before tries, so far */
+    struct deadline try_limit;    /* of this try, until its response head */
     bool reused;                                         /* the connection came from the pool */
     bool fresh;         /* the next one must not: a pooled one was stale */
     bool untouched;     /* nothing was sent on this connection yet */
@@ -87,6 +92,14 @@ struct weir_session {
     weir_dur idle_timeout;                      /* of the connection, after this request */
     bool request_unchanged, response_unchanged; /* what filters promised of the bodies */
     uint64_t received, sent;                    /* body bytes from and to the client */
+
+    /* The request body, for every try. */
+    struct replay *replay; /* what is kept of it; NULL: nothing yet */
+    size_t replay_max;     /* in memory */
+    uint64_t replay_file;  /* and in a file */
+    bool body_lost;        /* what comes of it is not kept */
+    bool budget_spent;     /* it would have been sent again, but for the budget */
+
     size_t burst; /* bytes that passed since the last yield */
     int64_t answered; /* when the upstream's response head came; 0: never */
 };
@@ -118,12 +131,11 @@ void session_moved(struct weir_session *s, size_t n);
 int phase_result(struct weir_session *s, int rc);
 
 /* phases.c: the phases that are asked when something failed. The first two return the error that
- * stands, or WEIR_RETRY: then the session is as before the try. `stale`: the default is to try once
- * more, on a new connection to the same peer. */
+ * stands, or WEIR_RETRY: then the session is as before the try. `again`: the default is to try once
+ * more, on a new connection, to another peer if there is one. */
 int phase_fail_to_connect(struct weir_session *s, int err, const char *fault);
-int phase_error_while_proxy(struct weir_session *s, int err, const char *fault, bool stale);
+int phase_error_while_proxy(struct weir_session *s, int err, const char *fault, bool again);
 void phase_fail_to_proxy(struct weir_session *s);
-bool phase_may_retry(const struct weir_session *s);
 
 /* body.c: pieces through the filters (0, WEIR_ANSWERED, < 0), and the heads and framing of bodies
  * that a filter may change: may it; adapt the head after its phase; the framing of what begins with
@@ -177,6 +189,7 @@ weir_str answer_methods(const struct weir_session *s); /* a value of Allow */
 /* record.c */
 void record_access(struct weir_session *s, int err);
 void record_error(struct weir_session *s, int err);
+void record_retry(struct weir_session *s, int err, const char *fault); /* a try that is not the last */
 void record_refused(const struct addr *client, int err,
                     const char *detail); /* a connection without a request */
 

@@ -1,6 +1,9 @@
 /* settings.c -- what a phase may ask about its request, and what it may set for it alone. */
 #include "proxy/session.h"
 
+/* Of one request, in memory. */
+#define REPLAY_MOST (1024u * 1024 * 1024)
+
 const struct weir_head *weir_response(struct weir_session *s)
 {
     return s->told;
@@ -39,6 +42,11 @@ void weir_set_max_body(struct weir_session *s, uint64_t bytes)
 void weir_set_min_rate(struct weir_session *s, uint64_t bytes_per_second)
 {
     s->down_read.min_rate = s->down_write.min_rate = bytes_per_second;
+}
+
+void weir_set_replay(struct weir_session *s, uint64_t bytes)
+{
+    s->replay_max = (size_t)MIN(bytes, (uint64_t)REPLAY_MOST);
 }
 
 static void set_request_timeout(struct weir_session *s, weir_dur span)

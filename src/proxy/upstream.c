@@ -2,11 +2,14 @@
 #include <string.h>
 
 #include "pool/shared.h"
+#include "proxy/replay.h"
+#include "proxy/retry.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 #include "tls/tls.h"
 
-enum { REFUSALS = 3 };
+/* So often, without a word of the app, what an upstream has refused or not answered in time. */
+enum { REPEATS = 3 };
 
 int weir_lb_pick(struct weir_lb *lb, struct weir_session *s, struct weir_peer *peer)
 {
@@ -77,6 +80,13 @@ static int choose_after_stale(struct weir_session *s)
     return rc;
 }
 
+static void set_try_limit(struct weir_session *s)
+{
+    weir_dur span = or_default(s->peer.try_timeout, s->service->try_timeout);
+
+    s->try_limit = deadline_min(deadline_in(rt_now(), span, WEIR_ETRYTIME), s->limit);
+}
+
 int upstream_choose(struct weir_session *s)
 {
     const struct service *svc = s->service;
@@ -97,33 +107,18 @@ int upstream_choose(struct weir_session *s)
     peer->write_timeout = or_default(peer->write_timeout, svc->upstream_timeout);
     peer->idle_timeout = or_default(peer->idle_timeout, 60 * WEIR_SEC);
     peer->ping_after = or_default(peer->ping_after, 10 * WEIR_SEC);
+    set_try_limit(s);
     s->up_read =
         (struct pace){ .limit = s->limit, .gap = peer->read_timeout, .gap_err = WEIR_EUPTIME };
     s->up_write =
-        (struct pace){ .limit = s->limit, .gap = peer->write_timeout, .gap_err = WEIR_EUPTIME };
-    return 0;
-}
-
-/* RFC 9110 9.2.2. */
-static bool idempotent(const struct weir_session *s)
-{
-    switch (s->req.method_id) {
-    case METHOD_GET:
-    case METHOD_HEAD:
-    case METHOD_PUT:
-    case METHOD_DELETE:
-    case METHOD_OPTIONS:
-    case METHOD_TRACE:
-        return true;
-    default:
-        return false;
-    }
+        (struct pace){ .limit = s->try_limit, .gap = peer->write_timeout, .gap_err = WEIR_EUPTIME };
+    return retry_back_off(s);
 }
 
 /* May the request be sent once more, although a part of it may have been received? */
 static bool repeatable(const struct weir_session *s)
 {
-    return idempotent(s) && s->down->framing.mode == BODY_NONE;
+    return retry_idempotent(s) && replay_possible(s);
 }
 
 /* TLS on a connection just made, in as much time again. What failed is said in the words of the
@@ -137,7 +132,7 @@ static int secure(struct weir_session *s, const struct addr *addr)
 
     if (rc == 0) {
         until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_EUPTLSTIME);
-        rc = tls_connect(&s->up->h1.net, client, addr, deadline_min(until, s->limit), why);
+        rc = tls_connect(&s->up->h1.net, client, addr, deadline_min(until, s->try_limit), why);
         tls_client_put(&client);
     }
     if (rc < 0) {
@@ -169,7 +164,7 @@ static int open_new(struct weir_session *s, const struct peer_key *key, const st
 {
     struct deadline until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
 
-    TRY(upstream_open(key, addr, s->peer.idle_timeout, deadline_min(until, s->limit), &s->up));
+    TRY(upstream_open(key, addr, s->peer.idle_timeout, deadline_min(until, s->try_limit), &s->up));
     return has_tls(s) ? secure(s, addr) : 0;
 }
 
@@ -203,7 +198,7 @@ static int obtain_shared(struct weir_session *s, const struct peer_key *key,
                          const struct addr *addr)
 {
     struct deadline until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
-    int rc = shared_obtain(key, deadline_min(until, s->limit), &s->up_h2);
+    int rc = shared_obtain(key, deadline_min(until, s->try_limit), &s->up_h2);
 
     if (rc == SHARED_OPEN)
         return open_and_share(s, key, addr, true);
@@ -213,8 +208,10 @@ static int obtain_shared(struct weir_session *s, const struct peer_key *key,
 
 static int obtain_alone(struct weir_session *s, const struct peer_key *key, const struct addr *addr)
 {
+    bool careful = !retry_idempotent(s) || s->down->framing.mode != BODY_NONE;
+
     if (!s->fresh && s->req.method_id != METHOD_CONNECT)
-        s->up = pool_take(key, !repeatable(s));
+        s->up = pool_take(key, careful);
     s->reused = s->up != NULL;
     return s->reused ? 0 : open_and_share(s, key, addr, false);
 }
@@ -265,8 +262,10 @@ static int connect_elsewhere(struct weir_session *s, int rc)
 {
     s->connect_err = rc;
     s->connect_failed[s->connect_fails++] = s->peer.internal.address;
-    if (s->connect_fails < CONNECT_BACKENDS)
+    if (s->connect_fails < CONNECT_BACKENDS && retry_possible(s)) {
+        record_retry(s, rc, s->connect_fault);
         return WEIR_RETRY;
+    }
     return session_fail(s, rc, s->connect_fault);
 }
 
@@ -285,7 +284,14 @@ static int not_connected(struct weir_session *s, int rc)
     if (s->service->proxy->fail_to_connect == NULL)
         return connect_elsewhere(s, rc);
     s->connect_err = rc;
+    s->failed_at = s->peer.internal.address;
     return phase_fail_to_connect(s, rc, s->connect_fault);
+}
+
+/* The first write has failed: the kernel took nothing of the request. Of TLS we do not know. */
+static bool nothing_sent(const struct weir_session *s)
+{
+    return s->up_h2 == NULL && s->up_http->tls == NULL && s->up_write.bytes == 0;
 }
 
 /* A connection that was there, and ended before a byte of response, may have been closed by the
@@ -295,16 +301,20 @@ static int not_connected(struct weir_session *s, int rc)
 static bool was_stale(const struct weir_session *s, int rc)
 {
     return s->reused && !s->untouched && !s->up_http->heard && s->err == 0 &&
-           (rc == WEIR_EUPCLOSED || (rc == WEIR_EUPRESET && s->up_h2 == NULL)) && repeatable(s) &&
-           !s->down->head_sent;
+           (rc == WEIR_EUPCLOSED || (rc == WEIR_EUPRESET && s->up_h2 == NULL)) &&
+           (repeatable(s) || nothing_sent(s));
 }
 
-/* RFC 9113 8.7: what the upstream says it has not processed may be sent again, whatever it is, as
- * long as its body is still there. */
+/* RFC 9113 8.7: what the upstream says it has not processed may be sent again, whatever it is. */
 static bool was_refused(struct weir_session *s, int rc)
 {
-    return rc == WEIR_EUPREFUSED && s->err == 0 && s->received == 0 && !s->down->head_sent &&
-           s->refusals++ < REFUSALS;
+    return rc == WEIR_EUPREFUSED && s->err == 0 && s->repeats++ < REPEATS;
+}
+
+/* Who sets a time for a try wants another one after it. */
+static bool was_too_slow(struct weir_session *s, int rc)
+{
+    return rc == WEIR_ETRYTIME && s->err == 0 && repeatable(s) && s->repeats++ < REPEATS;
 }
 
 /* The upstream wants HTTP/1 instead (RFC 9113 7): that is remembered, and this request goes out that
@@ -317,7 +327,7 @@ static bool wants_h1(struct weir_session *s, int rc)
         return false;
     shared_only_h1(&key);
     s->peer.alpn = WEIR_H1;
-    return s->err == 0 && s->received == 0 && !s->down->head_sent && s->refusals++ < REFUSALS;
+    return s->err == 0 && s->repeats++ < REPEATS;
 }
 
 /* Back to where it came from, or closed. */
@@ -335,16 +345,18 @@ static void let_go(struct weir_session *s, int rc)
 
 int upstream_leave(struct weir_session *s, int rc)
 {
-    bool again;
+    bool stale, again;
 
     if (s->up_http == NULL)
         return not_connected(s, rc);
     if (rc == WEIR_ECANCELED)
         rc = strand_cause();
     if (rc < 0) {
-        again = was_stale(s, rc) || was_refused(s, rc) || wants_h1(s, rc);
-        if (!again) /* that may happen to the best of backends */
+        stale = was_stale(s, rc);
+        again = stale || was_refused(s, rc) || was_too_slow(s, rc) || wants_h1(s, rc);
+        if (!again || rc == WEIR_ETRYTIME) /* the others may happen to the best of backends */
             count_failure(s, rc);
+        s->failed_at = stale || rc == WEIR_EUPH1 ? NULL : s->peer.internal.address;
         rc = phase_error_while_proxy(s, rc, s->up_http->fault, again);
     }
     if (s->req.method_id == METHOD_CONNECT)

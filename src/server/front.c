@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/downstream.h"
+#include "runtime/runtime.h"
 
 static const char *fill_trusted(const struct weir_service *c, struct service *svc)
 {
@@ -52,6 +53,11 @@ const char *front_check(struct front *f, const char **field)
         .request_timeout = c->request_timeout,
         .tunnel_timeout = c->tunnel_timeout,
         .max_body = c->max_body,
+        .max_tries = c->max_tries,
+        .replay = c->replay == WEIR_UNLIMITED ? 0 : c->replay,
+        .replay_file = c->replay_file == WEIR_UNLIMITED ? 0 : c->replay_file,
+        .try_timeout = c->try_timeout,
+        .retry_backoff = c->retry_backoff,
         .max_requests = c->max_requests,
         .max_connections = c->max_connections,
         .max_per_client = c->max_per_client,
@@ -104,6 +110,8 @@ int front_prepare(struct front *f, unsigned workers, uint64_t descriptors)
     if (f->shares == NULL)
         return WEIR_ENOMEM;
     svc->clients = f->clients;
+    svc->budget = &f->budget;
+    retry_budget_init(svc->budget, f->config.retry_percent, f->config.retry_rate, rt_now());
     for (unsigned i = 0; i < workers; i++) {
         f->shares[i] = (struct share){ .service = *svc, .front = f, .worker = i };
         f->shares[i].service.h2 = downstream_h2_config(&f->shares[i].service);

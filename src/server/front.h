@@ -45,6 +45,7 @@ struct front {
     struct tls_server *tls[WEIR_LISTENERS]; /* of those with a certificate */
     struct share *shares; /* one per worker; NULL until the workers run */
     struct gate *gates;
+    struct retry_budget budget;
     struct clients *clients; /* NULL: not limited */
     _Atomic uint64_t connections;
     atomic_bool full; /* its gates are paused, PAUSE_FULL */

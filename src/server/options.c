@@ -40,6 +40,8 @@ static const struct option_row time_rows[] = {
     TIME("timeout-connect", connect_timeout, "5s", "connecting to an upstream: 504"),
     TIME("timeout-upstream", upstream_timeout, "60s",
          "the response head, and between two bytes of its body: 504"),
+    TIME("timeout-try", try_timeout, "off",
+         "one try until its response head: another one where that is safe, or 504"),
     TIME("timeout-tunnel", tunnel_timeout, "1h",
          "an upgraded or CONNECT tunnel without a byte either way"),
     TIME("timeout-request", request_timeout, "off", "a whole request: 504"),
@@ -66,6 +68,25 @@ static const struct option_row bound_rows[] = {
     { .name = "min-rate", .kind = OPT_SIZE, SERVICE(min_rate), .off = OFF_UNBOUNDED,
       .value = "SIZE", .fallback = "256B",
       .help = "bytes of a body a second, counted after 5 s while we wait for the peer" },
+};
+
+static const struct option_row retry_rows[] = {
+    { .name = "max-tries", .kind = OPT_COUNT, SERVICE(max_tries), .most = 16, .value = "N",
+      .fallback = "16", .help = "tries of one request; 1: nothing is sent again" },
+    { .name = "replay", .kind = OPT_SIZE, SERVICE(replay), .most = 1u << 30, .off = OFF_UNBOUNDED,
+      .value = "SIZE", .fallback = "64KiB",
+      .help = "how much of a request body is kept in memory, so that it can be sent again" },
+    { .name = "replay-file", .kind = OPT_SIZE, SERVICE(replay_file), .off = OFF_UNBOUNDED,
+      .value = "SIZE", .fallback = "off",
+      .help = "and so much more of it in a temporary file ($TMPDIR or /tmp)" },
+    { .name = "retry-budget", .kind = OPT_COUNT, SERVICE(retry_percent), .most = 1000,
+      .off = OFF_UNBOUNDED, .value = "PERCENT", .fallback = "20",
+      .help = "of requests: so many tries more, for what an upstream may have seen" },
+    { .name = "retry-rate", .kind = OPT_COUNT, SERVICE(retry_rate), .most = 1000000,
+      .off = OFF_UNBOUNDED, .value = "N", .fallback = "10",
+      .help = "so many a second beside them" },
+    TIME("retry-backoff", retry_backoff, "25ms",
+         "before a second try at the same address; doubles, up to ten times that"),
 };
 
 static const struct option_row message_rows[] = {
@@ -95,12 +116,13 @@ const struct option_group option_groups[] = {
     GROUP("Deadlines (500ms, 5s, 2m, 1h; off: none)", time_rows),
     GROUP("Bounds (sizes: 4096, 512B, 16KiB, 1MiB, 2GiB; off: none, where that makes sense)",
           bound_rows),
+    GROUP("Sending a request again (docs/retry.md)", retry_rows),
     GROUP("Messages", message_rows),
 };
 const size_t option_group_count = ARRAY_LEN(option_groups);
 
 static_assert(ARRAY_LEN(process_rows) + ARRAY_LEN(time_rows) + ARRAY_LEN(bound_rows) +
-                      ARRAY_LEN(message_rows) <=
+                      ARRAY_LEN(retry_rows) + ARRAY_LEN(message_rows) <=
                   OPTION_MAX,
               "settings.given has a place for every option");
 

@@ -270,14 +270,14 @@ def test_refused_before_the_body_came(weir, origin):
 
 
 def test_refused_after_the_body_went(weir, origin):
-    """It is gone: no second try with half of it."""
+    """Where it is not kept it is gone: no second try with half of it."""
     def script(peer):
         st = peer.accept()
         st.read()
         st.reset(wire.REFUSED_STREAM)
         peer.wait_end()
     o = origin(h2_script(script))
-    p = weir(H2, o)
+    p = weir(H2, o, "--replay", "off")
     own_answer(get(p, method="POST", body=b"hello"), 503)
     assert len(o.requests) == 1
 

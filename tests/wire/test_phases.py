@@ -37,9 +37,9 @@ class Phases:
 @pytest.fixture
 def phases(weir):
     """phases(upstreams and options...)"""
-    def start(*args):
+    def start(*args, **more):
         return Phases(weir("--listen", "127.0.0.1:0", "--workers", 1, "--access-log", "access.log",
-                           *args, program=PROGRAM))
+                           *args, program=PROGRAM, **more))
     return start
 
 
@@ -237,7 +237,7 @@ def test_error_while_proxy(phases, origin, do, status, word):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_error_while_proxy_retries(phases, origin, method):
-    """Its word repeats a POST as well, where no byte of a body is gone."""
+    """Its word repeats a POST as well."""
     o = origin(dies, serve(OK))
     p = phases(o)
     assert p.ask(request(method, "/", "Do: error_while_proxy=retry", "Fixed: 1")).status == 200
@@ -247,8 +247,9 @@ def test_error_while_proxy_retries(phases, origin, method):
 
 
 def test_error_while_proxy_cannot_repeat_a_body(phases, origin):
+    """One that is not kept."""
     o = origin(dies, serve(OK))
-    p = phases(o)
+    p = phases(o, "--replay", "off")
     assert p.ask(post("Do: error_while_proxy=retry", "Fixed: 1")).status == 502
     trace = told(p.trace())
     assert "tries=1" in trace and "logging:upstream_closed" in trace and len(o.requests) == 1

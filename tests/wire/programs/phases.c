@@ -17,7 +17,7 @@ static struct {
     struct weir_server *server;
     const char *listen, *upstreams[UPSTREAMS];
     unsigned count;
-    bool connect, h2c;
+    bool connect, upstream_h2, h2c;
     struct weir_lb *lb;
 } program;
 
@@ -63,6 +63,17 @@ static const char *wanted(struct weir_session *s, const char *phase)
     return "";
 }
 
+/* Until the test makes the file `go`. */
+static int hold(struct weir_session *s, const char *phase)
+{
+    int rc = WEIR_OK;
+
+    fprintf(stderr, "waiting in %s\n", phase);
+    while (rc == WEIR_OK && access("go", F_OK) != 0)
+        rc = weir_sleep(s, 2 * WEIR_MS);
+    return rc;
+}
+
 /* What all phases can do. */
 static int act(struct weir_session *s, const char *action, const char *phase)
 {
@@ -86,6 +97,8 @@ static int act(struct weir_session *s, const char *action, const char *phase)
         fprintf(stderr, "waiting in %s\n", phase);
         return weir_sleep(s, 3600 * WEIR_SEC);
     }
+    if (strcmp(action, "hold") == 0)
+        return hold(s, phase);
     return WEIR_OK;
 }
 
@@ -136,6 +149,8 @@ static int upstream_peer(struct weir_session *s, struct weir_peer *peer)
 {
     int rc = step(s, "upstream_peer");
 
+    if (program.upstream_h2)
+        peer->alpn = WEIR_H2;
     if (rc != WEIR_OK)
         return rc;
     if (weir_eq(weir_method(weir_request(s)), "CONNECT"))
@@ -303,6 +318,14 @@ static const char *set_connect(void *state, const char *value)
     return NULL;
 }
 
+static const char *set_upstream_h2(void *state, const char *value)
+{
+    (void)state;
+    (void)value;
+    program.upstream_h2 = true;
+    return NULL;
+}
+
 static const char *set_h2c(void *state, const char *value)
 {
     (void)state;
@@ -316,7 +339,8 @@ int main(int argc, char **argv)
     static const struct weir_option options[] = {
         { .name = "listen", .value = "ADDR", .help = "where", .set = set_listen, .required = true },
         { .name = "connect", .help = "serve CONNECT", .set = set_connect },
-        { .name = "h2c", .help = "and HTTP/2", .set = set_h2c },
+        { .name = "upstream-h2", .help = "speak HTTP/2 to it", .set = set_upstream_h2 },
+        { .name = "h2c", .help = "clients may speak HTTP/2", .set = set_h2c },
         { .value = "UPSTREAM", .help = "to whom", .set = add_upstream, .required = true },
         { .set = NULL },
     };
@@ -329,9 +353,10 @@ int main(int argc, char **argv)
         program.lb = weir_lb_new(program.server, &config);
     weir_server_add(program.server, &(struct weir_service){
                                         .proxy = &proxy,
-                                        .listen = { { .addr = program.listen,
-                                                      .alpn = program.h2c ? WEIR_H1 | WEIR_H2
-                                                                          : 0 } },
+                                        .listen = { {
+                                            .addr = program.listen,
+                                            .alpn = program.h2c ? WEIR_H1 | WEIR_H2 : 0,
+                                        } },
                                         .connect = program.connect,
                                     });
     return weir_server_run(program.server);

@@ -222,6 +222,8 @@ class Origin:
                 conn = Conn(self, sock, len(self.conns))
                 self.conns.append(conn)
                 self.changed.notify_all()
+                if self.stopping:       # `stop` did not know of it
+                    self._shut(sock, keep=True)
             script = self.scripts[min(conn.number, len(self.scripts) - 1)]
             self._thread(self._run, script, conn)
 
