@@ -6,6 +6,7 @@
 #include "http/h1_parts.h"
 #include "net/linger.h"
 #include "runtime/buf.h"
+#include "runtime/buf_wide.h"
 #include "runtime/runtime.h"
 #include "tls/tls.h"
 
@@ -13,10 +14,12 @@ void h1_release(struct h1_conn *c)
 {
     if (c->buf == NULL || c->pos < c->end)
         return;
-    if (c->cap > BUF_SIZE)
-        free(c->buf);
-    else
+    if (c->cap == BUF_SIZE)
         buf_put(&c->buf);
+    else if (c->cap == BUF_WIDE)
+        buf_wide_put(&c->buf);
+    else
+        free(c->buf);
     c->buf = NULL;
     c->pos = c->end = c->cap = 0;
 }
@@ -106,6 +109,7 @@ void h1_next(struct h1_conn *c)
     st->persistent = true;
     c->read_mode = c->write_mode = BODY_NONE;
     c->read_left = c->write_left = 0;
+    c->full = false;
     c->http.heard = false;
 }
 

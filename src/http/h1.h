@@ -18,8 +18,10 @@ struct h1_conn {
     const struct h1_limits *limits;
 
     /* Bytes read and not yet consumed: buf[pos..end). */
-    char *buf; /* from buf_get, or malloc'ed (`cap` > BUF_SIZE) for a large head; NULL: none */
+    char *buf; /* by `cap`: from buf_get, buf_wide_get, or malloc'ed for a large head; NULL: none */
     uint32_t pos, end, cap;
+    bool full;  /* the last read used all the room it had: more is likely to be there */
+    bool bulky; /* client: the bulk of the last body was passed on, so a head is read alone */
 
     /* The message being read, and the one being written. */
     struct chunked chunked;

@@ -37,6 +37,7 @@ int h1_pass_body(struct http_stream *st, struct http_stream *to, struct pace *in
         rc = stream_splice(&c->net, &other->net, most, in, out, moved);
     account(c, other, *moved);
     to->more = false;
+    c->bulky = *moved > 0 && c->role == H1_CLIENT;
     if (rc == SPLICE_CANNOT) {
         stream_flush(&other->net);
         return HTTP_LATER;

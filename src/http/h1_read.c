@@ -11,16 +11,23 @@
 #include "http/h1_parts.h"
 #include "http/h2.h"
 #include "runtime/buf.h"
+#include "runtime/buf_wide.h"
+
+enum { HEAD_ALONE = 4096 };
 
 /* Makes room behind the unread bytes; the caller has made sure that some can be had. */
 static int make_room(struct h1_conn *c)
 {
     if (c->buf == NULL) {
-        c->buf = buf_get();
+        c->buf = c->full ? buf_wide_get() : NULL;
+        c->cap = BUF_WIDE;
+        if (c->buf == NULL) {
+            c->buf = buf_get();
+            c->cap = BUF_SIZE;
+        }
+        c->pos = c->end = 0;
         if (c->buf == NULL)
             return h1_fail(c, WEIR_ENOMEM, NULL);
-        c->cap = BUF_SIZE;
-        c->pos = c->end = 0;
     } else if (c->end == c->cap && c->pos > 0) {
         memmove(c->buf, c->buf + c->pos, c->end - c->pos);
         c->end -= c->pos;
@@ -29,9 +36,19 @@ static int make_room(struct h1_conn *c)
     return 0;
 }
 
+/* How much the next read takes. What comes after the head of a bulky body is better left in the
+ * kernel. */
+static size_t room(const struct h1_conn *c)
+{
+    size_t all = c->cap - c->end;
+
+    return c->bulky && !c->http.heard ? MIN(all, HEAD_ALONE) : all;
+}
+
 /* Reads more: > 0 bytes, 0 the peer has closed, < 0 an error. */
 static int fill(struct h1_conn *c, struct pace *pace)
 {
+    size_t most;
     ssize_t n;
     int rc;
 
@@ -42,7 +59,9 @@ static int fill(struct h1_conn *c, struct pace *pace)
             return rc; /* nothing was consumed: a cancelled read may go on later */
     }
     TRY(make_room(c));
-    n = stream_read(&c->net, c->buf + c->end, c->cap - c->end, pace);
+    most = room(c);
+    n = stream_read(&c->net, c->buf + c->end, most, pace);
+    c->full = n == (ssize_t)most;
     if (n > 0)
         c->end += (uint32_t)n;
     else
@@ -53,7 +72,7 @@ static int fill(struct h1_conn *c, struct pace *pace)
 /* A head that does not fit into an ordinary buffer: a larger one, for all that a head may have. */
 static int grow_for_head(struct h1_conn *c)
 {
-    size_t cap = c->limits->max_head + 2 + BUF_SIZE;
+    size_t cap = MAX(c->limits->max_head + 2 + BUF_SIZE, BUF_WIDE + 1u);
     size_t used = c->end - c->pos;
     char *bigger;
 
@@ -128,6 +147,7 @@ static int frame(struct h1_conn *c, const struct weir_head *head, enum method me
     c->read_mode = (uint8_t)st->framing.mode;
     c->read_left = st->framing.mode == BODY_LENGTH ? st->framing.length : 0;
     chunked_init(&c->chunked);
+    c->bulky = c->bulky && c->read_left >= H1_PASS_MIN;
     st->body_done = st->framing.mode == BODY_NONE ||
                     (st->framing.mode == BODY_LENGTH && st->framing.length == 0);
     return 1;
@@ -302,11 +322,38 @@ int h1_body_cut(struct h1_conn *c)
     return h1_fail(c, WEIR_EUPCUT, NULL);
 }
 
+/* The end of a body of which the first buffer was not quite enough: it leaves with the rest then,
+ * in one call. What goes wrong here goes wrong again when somebody waits for it. */
+static void gather(struct h1_conn *c)
+{
+    struct pace look = { .limit = { .at = 0, .err = WEIR_EIDLETIME }, .gap = WEIR_FOREVER };
+    uint32_t there = c->end - c->pos;
+    char *wide;
+    ssize_t n;
+
+    if (!c->full || c->cap != BUF_SIZE || c->read_mode != BODY_LENGTH || c->read_left <= there ||
+        c->read_left - there >= H1_PASS_MIN || !stream_readable(&c->net))
+        return;
+    wide = buf_wide_get();
+    if (wide == NULL)
+        return;
+    memcpy(wide, c->buf + c->pos, there);
+    c->pos = c->end; /* so that the old one is released */
+    h1_release(c);
+    c->buf = wide;
+    c->cap = BUF_WIDE;
+    n = stream_read(&c->net, wide + there, BUF_WIDE - there, &look);
+    c->end = there + (n > 0 ? (uint32_t)n : 0);
+    c->full = false;
+}
+
 int h1_read_body(struct http_stream *st, weir_str *piece, struct pace *pace)
 {
     struct h1_conn *c = h1_of(st);
     int rc;
 
+    if (pace == NULL)
+        gather(c);
     for (;;) {
         rc = take_piece(c, piece);
         if (rc != HTTP_LATER || pace == NULL)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "runtime/buf_wide.h"
 #include "runtime/overflow.h"
 #include "runtime/sys.h"
 #include "runtime/worker.h"
@@ -98,6 +99,7 @@ static void free_all(void)
     free(rt.workers);
     stacks_free();
     bufs_free();
+    bufs_wide_free();
     slab_stop(&rt.cos);
     slab_stop(&rt.strands);
     slab_stop(&rt.slots);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "runtime/buf.h"
+#include "runtime/buf_wide.h"
 #include "runtime/overflow.h"
 #include "runtime/sys.h"
 
@@ -339,6 +340,7 @@ static void trim(struct worker *w, bool active)
         return;
     stacks_trim();
     bufs_trim();
+    bufs_wide_trim();
     w->trim_at = --w->trims > 0 ? w->now + WEIR_SEC : TIMER_NONE;
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from weirtest import Ended, request
 
-SIZES = [(32 << 10) - 1, 48 << 10, 64 << 10, (64 << 10) + 1, (1 << 20) + 17, 64 << 20]
+SIZES = [15 << 10, 16 << 10, 17 << 10, (32 << 10) - 1, 48 << 10, 64 << 10, (64 << 10) + 1, (1 << 20) + 17, 64 << 20]
 H = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -123,6 +123,7 @@ def test_cut_off_up(weir, origin, end):
     p = weir("--workers", 1, o)
     c = p.client()
     c.send(request("PUT", body=body)[:-1000])
+    o.wait(lambda: o.requests, "the head")
     getattr(c, end)()
     o.wait(lambda: o.conns and o.conns[0].incomplete is not None, "the upload is seen to be cut off")
 
