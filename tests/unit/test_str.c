@@ -125,7 +125,7 @@ static void errors_have_rows(void **state)
         { WEIR_EUPSWITCH, "unexpected_switch", WEIR_SRC_UPSTREAM, 502 },
         { 0, "none", WEIR_SRC_INTERNAL, 0 },
         { 1, "none", WEIR_SRC_INTERNAL, 0 },
-        { -10, "none", WEIR_SRC_INTERNAL, 0 }, /* a gap in the numbers */
+        { -19, "none", WEIR_SRC_INTERNAL, 0 }, /* a gap in the numbers */
         { -1000, "none", WEIR_SRC_INTERNAL, 0 },
         { INT32_MIN, "none", WEIR_SRC_INTERNAL, 0 },
         { INT32_MAX, "none", WEIR_SRC_INTERNAL, 0 },
