@@ -255,16 +255,23 @@ static void on_ready(struct slot *slot, void *owner)
     slot_start_strand(slot, serve);
 }
 
+/* Its time is over; or it waited for a stack since something was reported, and then a request may
+ * have opened a stream on it meanwhile. */
 static void on_expire(struct slot *slot, void *owner)
 {
     struct shared *c = owner;
     struct part *part = part_of(c->peer->hash);
+    bool in_use;
 
-    (void)slot;
     spin_lock(&part->lock);
-    take_out(part, c);
+    in_use = h2_open_count(c->h2) > 0;
+    if (!in_use)
+        take_out(part, c);
     spin_unlock(&part->lock);
-    end(c);
+    if (in_use)
+        slot_start_strand(slot, serve);
+    else
+        end(c);
 }
 
 static const struct slot_class shared_class = {
