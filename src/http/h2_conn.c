@@ -134,6 +134,7 @@ static void start_born(struct h2_conn *c)
         st->next_post = NULL;
         c->begun--;
         if (st->closed) { /* by the same bytes */
+            h2_credit_rest(st);
             h2_stream_free(st);
             continue;
         }
@@ -144,6 +145,7 @@ static void start_born(struct h2_conn *c)
         c->running--;
         atomic_fetch_sub_explicit(&c->users, 1, memory_order_relaxed);
         st->dropped = true;
+        h2_credit_rest(st);
         nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_REFUSED_STREAM);
     }
 }
@@ -228,13 +230,15 @@ static int write_out(struct h2_conn *c, struct deadline limit)
     };
     struct iovec iov[ARRAY_LEN(c->out)];
     size_t left = c->out_len;
-    int n = 0, rc;
+    int n = 0, rc = WEIR_ECLIENTGONE;
 
     for (; left > 0; n++) {
         iov[n] = (struct iovec){ .iov_base = c->out[n], .iov_len = MIN(left, BUF_SIZE) };
         left -= iov[n].iov_len;
     }
-    rc = stream_write(c->net, iov, n, &pace);
+    if (!c->cut)
+        rc = stream_write(c->net, iov, n, &pace);
+    c->cut |= rc < 0;
     output_done(c);
     return rc;
 }

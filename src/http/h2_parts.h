@@ -150,6 +150,7 @@ struct h2_conn {
     /* the bytes of one write */
     char *out[4];
     size_t out_len;
+    bool cut; /* one did not leave whole: what follows would be taken for the rest of it */
 };
 
 /* h2_session.c: nghttp2's callbacks for what comes. */
@@ -179,6 +180,7 @@ void h2_collect(struct h2_conn *c);
 int h2_data_sent(struct h2_conn *c, struct h2_stream *st, const uint8_t *head, size_t len);
 ssize_t h2_data_read(struct h2_stream *st, size_t max, uint32_t *flags);
 void h2_out_free(struct h2_out *list);
+void h2_credit_rest(struct h2_stream *st); /* of what came and nobody will read */
 
 /* h2_stream.c */
 struct h2_stream *h2_stream_new(struct h2_conn *c);
@@ -188,6 +190,7 @@ void h2_stream_over(struct h2_stream *st,
                     int err); /* nothing more comes; wakes and cancels its strand */
 bool h2_stream_append(struct h2_stream *st, const uint8_t *data, size_t len);
 void h2_stream_push(struct h2_stream *st, struct h2_in *in, bool ended);
+size_t h2_stream_unread(struct h2_stream *st); /* bytes that what waits for its strand takes */
 void h2_in_free(struct h2_in *list);
 
 /* h2_conn.c: one user less, the last one frees it; bytes that came, up to the strands they start. */

@@ -257,7 +257,7 @@ static void start_lingering(struct h2_stream *st)
 }
 
 /* What nobody will read any more makes room in the connection's window. */
-static void credit_rest(struct h2_stream *st)
+void h2_credit_rest(struct h2_stream *st)
 {
     size_t n = st->unposted + (st->held != NULL ? st->held->used : 0);
 
@@ -277,7 +277,7 @@ static void drop(struct h2_stream *st)
 
     st->dropped = true;
     c->running--;
-    credit_rest(st);
+    h2_credit_rest(st);
     if (!c->server)
         atomic_fetch_sub(&c->open, 1);
     if (st->closed || st->id == 0) { /* 0: it asked for nothing */
@@ -351,7 +351,7 @@ void h2_collect(struct h2_conn *c)
         if (n == 0)
             return;
         if (n < 0 || !append(c, bytes, (size_t)n)) {
-            c->eof = true;
+            c->eof = c->cut = true;
             c->err = c->err != 0 ? c->err : WEIR_ENOMEM;
             return;
         }

@@ -164,12 +164,26 @@ static bool is_interim(const struct h2_in *block)
            memcmp(block->bytes + sizeof(struct h2_field_size), field, sizeof field - 1) == 0;
 }
 
+/* Interim heads are in no window: an upstream may send many while the client is slow to take them.
+ * What waits is bounded by what one head may be. */
+static bool too_many_interim(struct h2_conn *c, struct h2_stream *st)
+{
+    if (st->malformed) /* its reset is on the way */
+        return true;
+    if (h2_stream_unread(st) <= c->config->limits->max_head)
+        return false;
+    st->malformed = true;
+    nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_ENHANCE_YOUR_CALM);
+    return true;
+}
+
 /* A header block is complete. */
 static void headers_in(struct h2_conn *c, const nghttp2_frame *frame)
 {
     struct h2_stream *st = stream_of(c, frame->hd.stream_id);
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     struct h2_in *block;
+    bool interim;
 
     if (st == NULL)
         return;
@@ -182,7 +196,12 @@ static void headers_in(struct h2_conn *c, const nghttp2_frame *frame)
     block->kind = st->head_in ? H2_IN_TRAILERS : H2_IN_HEAD;
     if (!st->head_in && c->server)
         request_in(c, st);
-    st->head_in = c->server || !is_interim(block);
+    interim = !c->server && !st->head_in && is_interim(block);
+    if (interim && too_many_interim(c, st)) {
+        h2_in_free(block);
+        return;
+    }
+    st->head_in |= !interim;
     h2_stream_push(st, block, ended);
 }
 

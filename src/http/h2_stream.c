@@ -91,6 +91,17 @@ void h2_stream_push(struct h2_stream *st, struct h2_in *in, bool ended)
     event_set(&st->in_event);
 }
 
+size_t h2_stream_unread(struct h2_stream *st)
+{
+    size_t n = 0;
+
+    spin_lock(&st->lock);
+    for (const struct h2_in *in = st->in_first; in != NULL; in = in->next)
+        n += sizeof *in + in->cap;
+    spin_unlock(&st->lock);
+    return n;
+}
+
 static struct h2_in *new_buffer(void)
 {
     struct h2_in *in = (struct h2_in *)buf_get();

@@ -15,6 +15,8 @@
 
 #define CONTINUE_AFTER (1 * WEIR_SEC)
 
+enum { INTERIM_MAX = 2 * 1024 * 1024, INTERIM_COST = 1024 };
+
 static bool broke_upstream(int rc)
 {
     return rc == WEIR_EUPRESET || rc == WEIR_EUPTIME || rc == WEIR_ETRYTIME;
@@ -251,6 +253,20 @@ static int await_head(struct weir_session *s)
     }
 }
 
+/* Interim heads stay in the arena, so an upstream must not send them for ever: some thousand that
+ * say little, fewer that say much. */
+static int count_interim(struct weir_session *s)
+{
+    const struct weir_head *head = &s->up_res;
+
+    s->interim += INTERIM_COST;
+    for (uint32_t i = 0; i < head->count; i++)
+        s->interim += head->fields[i].name_len + head->fields[i].value_len;
+    if (s->interim <= INTERIM_MAX)
+        return 0;
+    return session_fail(s, WEIR_EUPHEAD, "interim responses without an end");
+}
+
 /* RFC 9110 15.2: relayed at once, but to HTTP/1.0 clients, and but for a 100 after ours. */
 static int relay_interim(struct weir_session *s)
 {
@@ -282,6 +298,7 @@ static int receive_head(struct weir_session *s)
             return session_fail(s, WEIR_EUPSWITCH, NULL);
         if (s->up_res.status == 101 || s->up_res.status >= 200)
             break;
+        TRY(count_interim(s));
         TRY(relay_interim(s));
     }
     s->answered = rt_now();

@@ -71,6 +71,7 @@ struct weir_session {
     bool upload_broken; /* the upstream takes no more of the request body */
     bool continued;     /* the client has been told to go on with its body */
     bool our_continue;  /* by us, not by the upstream */
+    size_t interim;       /* what the heads of interim responses came to */
 
     weir_str upgrade; /* the protocols that the client offers; absent: none */
     weir_str websocket_key; /* sent along with it for a client of HTTP/2 */
