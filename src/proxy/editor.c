@@ -120,15 +120,32 @@ bool editors_read_all(const struct editing *chain)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+/* The piece is its writer's, who leaves: nobody takes it any more. Whoever has it already comes back
+ * for the next one, or ends, by the same limit or cancelling. */
+static int take_back(struct stage *st, int rc)
+{
+    co_mask();
+    while (st->full && st->taken && !st->unwanted)
+        event_wait(&st->emptied, NEVER);
+    co_unmask();
+    st->full = false;
+    return rc;
+}
+
 /* Hands a piece to the next stage and waits until it was used. */
 static int hand_over(struct stage *st, weir_str piece)
 {
+    int rc;
+
     st->piece = piece;
     st->full = true;
     st->waits = false;
     event_set(&st->filled);
-    while (st->full && !st->unwanted)
-        TRY(event_wait(&st->emptied, st->chain->s->limit));
+    while (st->full && !st->unwanted) {
+        rc = event_wait(&st->emptied, st->chain->s->limit);
+        if (rc < 0)
+            return take_back(st, rc);
+    }
     return st->unwanted ? WEIR_ECANCELED : 0;
 }
 

@@ -374,3 +374,25 @@ def test_trailer_filter_fails(editors, origin):
     p = editors(o)
     assert p.ask(request()).status == 502
     why(p, "bad_response_body")
+
+
+@pytest.mark.parametrize("end", ["limit", "reset"])
+def test_a_piece_lives_while_it_is_used(editors, origin, end):
+    """The request ends while the second editor is at a piece of the first, whose memory that is: the
+    first one ends after the second has come back."""
+    p = editors(origin(serve(answer(LONG))))
+    c = p.client()
+    c.send(request("GET", "/", "Edit: upper,doze", *(["Hurry: 1"] if end == "limit" else [])))
+    p.wait_text("dozing")
+    if end == "reset":
+        c.reset()
+    else:
+        rest = b""
+        try:
+            while more := c.sock.recv(65536):
+                rest += more
+        except ConnectionResetError:
+            pass
+        assert set(rest.partition(b"\r\n\r\n")[2]) <= set(LONG.upper() + b"0123456789abcdef\r\n")
+    assert p.ask(request("GET", "/", "Edit: upper")).body == LONG.upper()
+    assert "sanitizer" not in p.text.lower()

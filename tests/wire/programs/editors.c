@@ -171,6 +171,22 @@ static int nap(struct weir_session *s, struct weir_body *in, struct weir_body *o
     return rc;
 }
 
+/* Takes its time over each piece, whatever happens meanwhile. */
+static int doze(struct weir_session *s, struct weir_body *in, struct weir_body *out)
+{
+    weir_str chunk;
+    int rc;
+
+    while ((rc = weir_read(in, &chunk)) > 0) {
+        fprintf(stderr, "dozing\n");
+        for (int i = 0; i < 200; i++)
+            weir_sleep_for(2 * WEIR_MS);
+        weir_write(out, chunk);
+    }
+    (void)s;
+    return rc;
+}
+
 static const struct {
     const char *name;
     weir_body_editor *editor;
@@ -179,6 +195,7 @@ static const struct {
     { "count", count },       { "nothing", nothing }, { "first", first },   { "endless", endless },
     { "fail", fail },         { "failend", failend }, { "answer", answer }, { "careless", careless },
     { "nonsense", nonsense }, { "wait", wait },       { "nap", nap },
+    { "doze", doze },
 };
 
 static void edit(struct weir_session *s, weir_str list)
@@ -202,6 +219,8 @@ static void edit(struct weir_session *s, weir_str list)
 static int request_filter(struct weir_session *s)
 {
     edit(s, weir_get(weir_request(s), "Edit-Early"));
+    if (weir_has(weir_request(s), "Hurry"))
+        weir_set_timeout(s, WEIR_TIMEOUT_REQUEST, 100 * WEIR_MS);
     return WEIR_OK;
 }
 
