@@ -4,7 +4,8 @@
 # Ends with 77 and a reason where the compiler, qemu or the packages cannot be had.
 set -eu
 cd "$(dirname "$0")/.."
-packages='libcmocka-dev libcmocka0 libxxhash-dev libxxhash0 libssl-dev libssl3 libnghttp2-dev libnghttp2-14'
+packages='libcmocka-dev libcmocka0 libxxhash-dev libxxhash0 libssl-dev libssl3 libnghttp2-dev libnghttp2-14
+zlib1g-dev zlib1g libbrotli-dev libbrotli1 libzstd-dev libzstd1'
 triplet=aarch64-linux-gnu
 root=$PWD/build/aarch64-root
 build=build/aarch64

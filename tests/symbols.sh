@@ -1,6 +1,6 @@
 #!/bin/sh
-# symbols.sh BUILD -- both libraries define the functions that the public headers declare, and no
-# other global name.
+# symbols.sh BUILD -- both libraries define the functions and constants that the public headers declare,
+# and no other global name.
 set -eu
 cd "$(dirname "$0")/.."
 build=$1
@@ -13,9 +13,10 @@ same() {
 
 # -aux-info lists each function that a file declares; the inline ones are static.
 echo '#include <weir/weir.h>' >"$tmp/all.c"
+sed -n 's/^extern const struct [a-z_]* \(weir_[a-z_]*\);$/\1/p' include/weir/*.h >"$tmp/constants"
 gcc -std=gnu11 -I include -fsyntax-only -aux-info "$tmp/declared.txt" "$tmp/all.c"
 sed -n 's,^/\* include/weir/[^ ]* \*/ extern [^(]*[ *]\(weir_[a-z0-9_]*\) (.*,\1,p' "$tmp/declared.txt" |
-    sort -u >"$tmp/declared"
+    cat - "$tmp/constants" | sort -u >"$tmp/declared"
 nm -D --defined-only "$build/libweir.so" | awk '{ print $NF }' | sort -u >"$tmp/shared"
 nm -g --defined-only "$build/libweir.a" | awk 'NF == 3 { print $NF }' | sort -u >"$tmp/static"
 

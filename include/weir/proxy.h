@@ -2,6 +2,7 @@
 #ifndef WEIR_PROXY_H
 #define WEIR_PROXY_H
 
+#include <weir/module.h>
 #include <weir/peer.h>
 #include <weir/session.h>
 
@@ -146,6 +147,12 @@ struct weir_service {
     const struct weir_proxy *proxy;
     void                    *state;
     struct weir_listen       listen[WEIR_LISTENERS]; /* the first without an address ends it */
+    struct weir_service_module modules[WEIR_MODULES]; /* <weir/module.h>; NULL ends them */
+
+    /* Who may connect: called for each connection before TLS and before a byte is read; false
+     * closes it at once, without a word or a line in the log. On the worker's stack: must not
+     * block. NULL: everybody. `state` is the service's. */
+    bool (*connection_filter)(void *state, const struct weir_connection *c);
 
     weir_dur header_timeout;   /* [10s] a request head, from its first byte to its end: 408 */
     weir_dur body_timeout;     /* [30s] between two bytes of a request body: 408 */

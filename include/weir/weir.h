@@ -11,6 +11,7 @@
 #include <weir/body.h>    /* bodies */
 #include <weir/fetch.h>   /* other services */
 #include <weir/peer.h>    /* where a request goes */
+#include <weir/module.h>  /* reusable filters */
 #include <weir/error.h>   /* what can go wrong */
 #include <weir/runtime.h> /* waiting, streams, concurrency: with HTTP or without */
 

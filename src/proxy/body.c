@@ -3,6 +3,7 @@
  *
  * Fields that a phase has set itself are left alone: what was copied from the peer's head still
  * points to the peer's text. */
+#include "proxy/module.h"
 #include "proxy/replay.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
@@ -17,14 +18,14 @@ static const weir_str digests[] = {
 bool body_may_grow_up(const struct weir_session *s)
 {
     return ((s->service->proxy->request_body_filter != NULL && !s->request_unchanged) ||
-            s->edit_up != NULL) &&
+            s->edit_up != NULL || (s->uses != NULL && s->uses->request_body)) &&
            s->down->framing.mode != BODY_NONE;
 }
 
 bool body_may_grow_down(const struct weir_session *s)
 {
     return (s->service->proxy->response_body_filter != NULL && !s->response_unchanged) ||
-           s->edit_down != NULL;
+           s->edit_down != NULL || (s->uses != NULL && s->uses->response_body);
 }
 
 static bool same(const struct weir_head *now, const struct weir_head *was, weir_str name)
@@ -116,7 +117,10 @@ int body_filter_up(struct weir_session *s, weir_str *piece)
 
     if (s->down->framing.mode == BODY_NONE)
         return 0;
-    rc = PHASE(s, request_body_filter, s, piece, replay_ended(s));
+    if (s->uses != NULL && s->uses->request_body)
+        rc = modules_request_body(s, piece, replay_ended(s));
+    if (rc == 0)
+        rc = PHASE(s, request_body_filter, s, piece, replay_ended(s));
     return rc == 0 && replay_ended(s) ? filter_trailers_up(s) : rc;
 }
 
@@ -128,6 +132,8 @@ int body_filter_down(struct weir_session *s, weir_str *piece)
     if (up->framing.mode == BODY_NONE)
         return 0;
     rc = PHASE(s, response_body_filter, s, piece, up->body_done);
+    if (rc == 0 && s->uses != NULL && s->uses->response_body)
+        rc = modules_response_body(s, piece, up->body_done);
     return rc == 0 && up->body_done ? filter_trailers_down(s) : rc;
 }
 

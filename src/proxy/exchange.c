@@ -1,5 +1,6 @@
 /* exchange.c -- the path of a request, on one screen. docs/walk.md follows a GET along it. */
 #include "proxy/editor.h"
+#include "proxy/module.h"
 #include "proxy/session.h"
 
 static int filter_request(struct weir_session *s)
@@ -10,7 +11,13 @@ static int filter_request(struct weir_session *s)
     if (rc < 0)
         s->down->persistent = false; /* what else such a client may send is not trusted */
     TRY(rc);
-    rc = PHASE(s, early_request_filter, s);
+    if (s->service->modules != NULL)
+        TRY(modules_begin(s));
+    rc = s->uses != NULL ? modules_early_request(s) : 0;
+    if (rc == 0)
+        rc = PHASE(s, early_request_filter, s);
+    if (rc == 0 && s->uses != NULL)
+        rc = modules_request(s);
     if (rc == 0)
         rc = PHASE(s, request_filter, s); /* may answer by itself: WEIR_ANSWERED */
     if (rc == 0)
@@ -63,6 +70,8 @@ void exchange(struct weir_session *s, int rc)
         co_label(s->service->proxy->name, "logging");
         s->service->proxy->logging(s, s->err);
     }
+    if (s->uses != NULL)
+        modules_logging(s, s->err);
     record_error(s, s->err);
     record_access(s, s->err);
     co_unmask();

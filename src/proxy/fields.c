@@ -2,6 +2,7 @@
  * phases that edit them. */
 #include "codec/chars.h"
 #include "codec/forwarded.h"
+#include "proxy/module.h"
 #include "proxy/session.h"
 
 /* Expect: only 100-continue is defined (RFC 9110 10.1.1). HTTP/1.0 clients cannot mean it: it is
@@ -200,7 +201,9 @@ int fields_for_upstream(struct weir_session *s)
     if (up->failed != 0)
         return session_fail(s, up->failed, NULL);
     TRY(websocket_ask(s));
-    rc = PHASE(s, upstream_request_filter, s, up);
+    rc = s->uses != NULL ? modules_upstream_request(s, up) : 0;
+    if (rc == 0)
+        rc = PHASE(s, upstream_request_filter, s, up);
     if (rc == 0)
         body_adapt_request(s);
     return rc;
@@ -223,11 +226,15 @@ int fields_for_client(struct weir_session *s)
 {
     int rc = PHASE(s, upstream_response_filter, s, &s->up_res);
 
+    if (rc == 0 && s->uses != NULL)
+        rc = modules_upstream_response(s, &s->up_res);
     if (rc != 0)
         return rc;
     TRY(head_copy_end_to_end(&s->res, &s->up_res, &s->arena));
     add_via(s, &s->res, s->up_res.minor);
     rc = PHASE(s, response_filter, s, &s->res);
+    if (rc == 0 && s->uses != NULL)
+        rc = modules_response(s, &s->res);
     if (rc != 0)
         return rc;
     if (s->edit_down != NULL && s->res.status == 206)

@@ -8,6 +8,7 @@
 #include "proxy/downstream.h"
 #include "proxy/editor.h"
 #include "proxy/local.h"
+#include "proxy/module.h"
 #include "proxy/replay.h"
 #include "proxy/session.h"
 #include "runtime/event.h"
@@ -53,7 +54,8 @@ static int write_upstream(struct weir_session *s, const struct http_message *m, 
 
 static bool may_pass_up(const struct weir_session *s)
 {
-    return s->service->proxy->request_body_filter == NULL && replay_passes(s) &&
+    return s->service->proxy->request_body_filter == NULL &&
+           (s->uses == NULL || !s->uses->request_body) && replay_passes(s) &&
            http_may_pass(s->down, s->up_http);
 }
 
@@ -328,6 +330,7 @@ static struct http_message plan_response(struct weir_session *s, weir_str piece,
 static bool may_pass_down(const struct weir_session *s)
 {
     return s->service->proxy->response_body_filter == NULL && s->edit_down == NULL &&
+           (s->uses == NULL || !s->uses->response_body) &&
            http_may_pass(s->up_http, s->down);
 }
 

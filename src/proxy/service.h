@@ -15,6 +15,7 @@
 struct service {
     const struct weir_proxy *proxy;
     void *state;
+    const struct weir_service_module *modules; /* NULL: none */
 
     weir_dur header_timeout, body_timeout, send_timeout, idle_timeout;
     weir_dur connect_timeout, upstream_timeout, request_timeout, tunnel_timeout;

@@ -16,6 +16,7 @@
 struct deferred;
 struct editing;
 struct fetch;
+struct uses;
 struct edited_upload;
 struct replay;
 
@@ -84,6 +85,7 @@ struct weir_session {
 
     struct editing *edit_up, *edit_down; /* of this try, editor.h; NULL: none */
     struct edited_upload *edited_upload; /* what edit_up writes */
+    struct uses *uses;                   /* its modules, module.h; NULL: none */
     struct fetch *fetches;               /* fetch.c: newest first */
     const char *fetch_why;               /* why the last one failed; NULL: it did not */
     bool whole;                          /* a part was to be edited: no Range any more */

@@ -194,12 +194,26 @@ static unsigned choose_worker(void)
     return atomic_fetch_add(&acceptor.placed, 1) % 8 == 7 ? 1 % acceptor.workers : 0;
 }
 
+static bool welcome(const struct front *f, const struct addr *client)
+{
+    char text[ADDR_TEXT];
+    struct weir_connection c = { .client = text, .internal = { .address = client } };
+
+    addr_print(client, text);
+    return f->config.connection_filter(f->config.state, &c);
+}
+
 static void take(const struct gate *g, int fd, const struct addr *client)
 {
     struct front *f = g->front;
     unsigned worker = choose_worker();
     struct service *svc = &f->shares[worker].service;
 
+    if (f->config.connection_filter != NULL && !welcome(f, client)) {
+        sys_close(fd);
+        release(f);
+        return;
+    }
     if (svc->clients != NULL && !clients_enter(svc->clients, client)) {
         refuse_client(g, fd, client);
         release(f);

@@ -19,6 +19,16 @@ static const char *fill_trusted(const struct weir_service *c, struct service *sv
     return NULL;
 }
 
+static const char *check_modules(const struct weir_service *c)
+{
+    const char *why = NULL;
+
+    for (unsigned i = 0; i < WEIR_MODULES && c->modules[i].module != NULL && why == NULL; i++)
+        if (c->modules[i].module->check != NULL)
+            why = c->modules[i].module->check(c->modules[i].config);
+    return why;
+}
+
 /* Response heads may be twice as large: an origin is trusted more than a client, and nobody
  * gains from a 502 for one cookie too many. */
 static void fill_limits(const struct weir_service *c, struct service *svc)
@@ -40,10 +50,12 @@ static void fill_limits(const struct weir_service *c, struct service *svc)
 const char *front_check(struct front *f, const char **field)
 {
     const struct weir_service *c = &f->config;
+    const char *why;
 
     f->service = (struct service){
         .proxy = c->proxy,
         .state = c->state,
+        .modules = c->modules[0].module != NULL ? c->modules : NULL,
         .header_timeout = c->header_timeout,
         .body_timeout = c->body_timeout,
         .send_timeout = c->send_timeout,
@@ -70,7 +82,11 @@ const char *front_check(struct front *f, const char **field)
     };
     fill_limits(c, &f->service);
     *field = "trusted";
-    return fill_trusted(c, &f->service);
+    why = fill_trusted(c, &f->service);
+    if (why != NULL)
+        return why;
+    *field = "modules";
+    return check_modules(c);
 }
 
 int front_certificate(struct front *f, unsigned i, char why[TLS_WHY])

@@ -4,6 +4,7 @@ promises is asserted here, and that it is no longer than its counterpart of the 
 
 import socket
 import struct
+import gzip
 import subprocess
 
 import pytest
@@ -13,15 +14,18 @@ from weirtest.proxy import ROOT
 
 # Lines without blanks and comments; the reference's program of the same purpose has as many.
 LONGEST = {
+    "auth_fetch": None,         # has none
     "backoff_retry": 59,
     "connection_log": 61,       # the reference's connection filter is the nearest
     "ctx": 63,
     "echo": None,
     "hello": None,              # has none
     "load_balancer": 60,
+    "modify_body": 102,         # the reference has one for heads and bodies
     "modify_response": 102,
     "multi_lb": 57,
     "router": 94,               # the reference calls it a gateway
+    "use_module": 79,
     "tcp_proxy": None,
 }
 
@@ -271,3 +275,49 @@ def test_load_balancer(network, origin, example, linkage, tmp_path):
     for up in ups:
         up.stop()
     poll(lambda: plain.ask(request()).status == 503, "a 503 when nobody is healthy")
+
+
+@both
+def test_auth_fetch(network, origin, example, linkage):
+    def verdict(req):
+        known = req.get("Authorization") == "Key ann" and req.get("X-Target") == "/page"
+        return (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nann" if known else
+                b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")
+    up = at(origin, 9001)
+    service = origin(serve(verdict), address=("127.0.0.1", 9009))
+    p = example("auth_fetch", linkage)
+    assert p.ask(request("GET", "/page", "Authorization: Key ann")).body == b"9001"
+    assert up.one().get("X-User") == "ann" and up.one().get("Authorization") is None
+    res = p.ask(request("GET", "/page"))
+    assert (res.status, res.body) == (403, b"no way!\n")
+    service.stop()
+    assert p.ask(request("GET", "/page")).status == 503
+    p.wait_text("auth service: 127.0.0.1:9009: ")
+    assert len(up.requests) == 1
+
+
+@both
+def test_modify_body(network, origin, example, linkage):
+    page = b"<p>one\n<!-- internal: two -->\n<p>three\n<p>four internal: end"
+    answer = (b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nETag: \"a\"\r\nContent-Length: %d\r\n\r\n%s")
+    up = origin(serve(lambda req: answer % (b"text/html" if req.target == "/" else b"text/plain",
+                                            len(page), page)), address=("127.0.0.1", 9001))
+    p = example("modify_body", linkage)
+    res = p.ask(request("GET", "/", "Accept-Encoding: gzip"))
+    assert res.body == b"<p>one\n<p>three\n<!-- via gateway -->\n" and res.get("ETag") == 'W/"a"'
+    assert up.one().get("Accept-Encoding") is None
+    res = p.ask(request("GET", "/other"))
+    assert res.body == page and res.get("ETag") == '"a"'
+
+
+@both
+def test_use_module(network, origin, example, linkage):
+    page = b"say it again\n" * 100
+    up = origin(serve(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
+                      % len(page) + page), address=("127.0.0.1", 9001))
+    p = example("use_module", linkage)
+    assert p.ask(request()).status == 403
+    p.wait_text(r"^acl: refused 127.0.0.1:\d+$")
+    res = p.ask(request("GET", "/", "Api-Key: sesame", "Accept-Encoding: gzip"))
+    assert res.get("Content-Encoding") == "gzip" and gzip.decompress(res.body) == page
+    assert up.one().get("Api-Key") is None

@@ -1,0 +1,30 @@
+/* module.h -- the modules of a request. Without any, s->uses is NULL, and nothing of this is called.
+ */
+#ifndef PROXY_MODULE_H
+#define PROXY_MODULE_H
+
+#include <weir/module.h>
+
+#include "proxy/session.h"
+
+/* In their order from client to upstream. */
+struct uses {
+    unsigned count;
+    bool request_body, response_body; /* one has a filter of these */
+    struct weir_use use[WEIR_MODULES];
+};
+
+/* Those of the service. 0 or WEIR_ENOMEM. */
+int modules_begin(struct weir_session *s);
+
+/* A phase of each, in the order of its direction, until one does not return 0. */
+int modules_early_request(struct weir_session *s);
+int modules_request(struct weir_session *s);
+int modules_upstream_request(struct weir_session *s, struct weir_head *req);
+int modules_request_body(struct weir_session *s, weir_str *chunk, bool end);
+int modules_upstream_response(struct weir_session *s, struct weir_head *res);
+int modules_response(struct weir_session *s, struct weir_head *res);
+int modules_response_body(struct weir_session *s, weir_str *chunk, bool end);
+void modules_logging(struct weir_session *s, int err);
+
+#endif
