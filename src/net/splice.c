@@ -47,6 +47,7 @@ static int blow(const struct pipe *p, struct stream *to, size_t left, struct pac
         to->held = false;
         pace->bytes += (uint64_t)n;
         left -= (size_t)n;
+        co_spend((size_t)n);
         wait.begun = false; /* bytes moved: the next gap begins */
     }
     return 0;
@@ -64,6 +65,7 @@ int stream_splice(struct stream *from, struct stream *to, size_t len, struct pac
     if (from->filter != NULL || to->filter != NULL)
         return SPLICE_CANNOT;
     TRY(co_check());
+    co_fair();
     do {
         while (!stream_readable(from)) {
             stream_flush(to);

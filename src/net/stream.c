@@ -71,6 +71,8 @@ ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace)
     if (st->filter != NULL)
         return st->filter->read(st, buf, len, pace);
     TRY(co_check());
+    if (pace->limit.at > 0) /* else it only looks, and must not park */
+        co_fair();
     for (;;) {
         uint64_t word = slot_load(st->slot, DIR_IN);
         ssize_t n;
@@ -89,6 +91,7 @@ ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace)
         if (st->drains && (size_t)n < len)
             slot_drained(st->slot, DIR_IN, word, false);
         pace->bytes += (uint64_t)n;
+        co_spend((size_t)n);
         return n;
     }
 }
@@ -127,6 +130,8 @@ int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
     if (st->filter != NULL)
         return st->filter->write(st, iov, n, pace);
     TRY(co_check());
+    if (pace->limit.at > 0)
+        co_fair();
     while (left > 0) {
         uint64_t word = slot_load(st->slot, DIR_OUT);
         ssize_t sent;
@@ -151,6 +156,7 @@ int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
         wait.begun = false; /* bytes moved: the next gap begins */
         if (st->drains && left > 0)
             slot_drained(st->slot, DIR_OUT, word, false);
+        co_spend((size_t)sent);
     }
     return 0;
 }

@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 
+enum { SPEND_MOST = 1024 * 1024, SPEND_CALL = SPEND_MOST / 64 };
+
 struct co *co_self(void)
 {
     struct worker *w = worker_self();
@@ -199,9 +201,24 @@ void co_yield (void)
     struct co *c = co_self();
     uint64_t number = co_park_begin(c);
 
+    c->strand->yielded = true;
     /* a waker that comes first has pushed us already, and that entry resumes us */
     co_wake(c, number, WAKE_OTHER);
     co_park(c);
+}
+
+void co_spend(size_t bytes)
+{
+    struct co *c = co_self();
+
+    if (c->strand->spent < SPEND_MOST)
+        c->strand->spent += (uint32_t)MIN(MAX(bytes, SPEND_CALL), SPEND_MOST);
+}
+
+void co_fair(void)
+{
+    if (unlikely(co_self()->strand->spent >= SPEND_MOST))
+        co_yield ();
 }
 
 void rt_on_worker_stack(void (*fn)(void *), void *arg)

@@ -53,6 +53,11 @@ int co_sleep(struct deadline until);
 /* Lets the other coroutines and strands of this worker run first. */
 void co_yield (void);
 
+/* An I/O call that moved so many bytes needed no wait. After 64 such calls, or 1 MiB, of the strand
+ * since it last was its turn, co_fair yields: before the next one. */
+void co_spend(size_t bytes);
+void co_fair(void);
+
 /* Cancelled and not masked? 0 or WEIR_ECANCELED. */
 int co_check(void);
 

@@ -55,8 +55,8 @@ static void unlist(struct task *t)
         t->next->at = t->at;
 }
 
-/* The bottom of a task. Its failure cancels the scope; what comes after a cancelling is not a
- * cause. */
+/* The bottom of a task. Its failure cancels the scope; what comes after a cancelling, also of a
+ * scope around it, is not a cause. */
 static void task_main(void *arg)
 {
     struct task *t = arg;
@@ -65,7 +65,7 @@ static void task_main(void *arg)
     t->rc = t->fn(t->arg);
     t->done = true;
     sc->running--;
-    if (t->rc < 0 && !(t->rc == WEIR_ECANCELED && (sc->canceled || t->co->canceled)))
+    if (t->rc < 0 && !(t->rc == WEIR_ECANCELED && co_canceled(t->co)))
         cancel(sc, t->rc);
     if (t->joiner != NULL)
         co_wake(t->joiner, t->joiner_number, WAKE_OTHER);

@@ -260,7 +260,7 @@ static bool run_ready(struct worker *w, struct strand *st, unsigned *budget)
             strand_end(w, st); /* from here on only `word` is ours */
             return true;
         }
-        if (--*budget == 0)
+        if (--*budget == 0 || st->yielded)
             return false;
     }
     return true;
@@ -277,6 +277,10 @@ void strand_run(struct worker *w, struct strand *st)
         take_posts(st);
         if (list_of(word) != NULL || word & STRAND_LEFT) {
             take_list(st, word);
+            if (budget == STRAND_BUDGET) {
+                st->spent = 0;
+                st->yielded = false;
+            }
             if (!run_ready(w, st, &budget)) {
                 w->running = NULL;
                 requeue(w, st);

@@ -77,6 +77,8 @@ struct strand {
 
     struct co *first, *last; /* taken from the word, in order; runner only */
     unsigned live;           /* coroutines */
+    uint32_t spent;          /* of what a run may take, co_spend; runner only, as the next */
+    bool yielded;            /* the others of its worker come first */
     int (*on_notice)(void *);
     void *notice_arg;
     struct scope root;

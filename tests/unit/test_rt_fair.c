@@ -1,0 +1,118 @@
+/* test_rt_fair.c -- a strand that never has to wait lets the others of its worker run: after 64 I/O
+ * calls, after 1 MiB, and each time it yields. */
+#include "workers.h"
+
+#include "runtime/co.h"
+
+enum { BYTES = 60000, BURST = 64, TURNS = 50, BIG = 256 * 1024, MANY = 64 };
+
+static struct {
+    unsigned turns; /* of the other strand; one worker, so these are plain */
+    bool ended;
+    int fd[2];
+} fair;
+
+/* The other one: runs whenever it is let. */
+static void counter(void *arg)
+{
+    (void)arg;
+    while (!fair.ended) {
+        fair.turns++;
+        co_yield ();
+    }
+}
+
+static void run_beside(void (*fn)(void *))
+{
+    fair.turns = 0;
+    fair.ended = false;
+    tcp_pair(fair.fd);
+    workers_start(1);
+    workers_run(0, counter, NULL);
+    workers_run(0, fn, NULL);
+    workers_join();
+    workers_stop();
+}
+
+/* All bytes are there before the first is read, one by one. */
+static void sipper(void *arg)
+{
+    static char much[BYTES];
+    struct stream st = stream_of(fair.fd[0], true);
+    struct pace pace = no_hurry();
+    unsigned before;
+    char byte;
+
+    (void)arg;
+    ensure(send(fair.fd[1], much, BYTES, 0) == BYTES);
+    ensure(stream_wait_readable(&st, &pace) == 0);
+    before = fair.turns;
+    for (unsigned i = 0; i < BYTES / 2; i++)
+        ensure(stream_read(&st, &byte, 1, &pace) == 1);
+    ensure(fair.turns - before >= BYTES / 2 / BURST - 1);
+    ensure(fair.turns - before <= BYTES / 2 / BURST + 1);
+    fair.ended = true;
+    stream_close(&st, false);
+    close(fair.fd[1]);
+}
+
+static void small_calls(void **state)
+{
+    (void)state;
+    run_beside(sipper);
+}
+
+/* Who yields goes behind the others, each time. */
+static void yielder(void *arg)
+{
+    unsigned before = fair.turns;
+
+    (void)arg;
+    for (unsigned i = 0; i < TURNS; i++)
+        co_yield ();
+    ensure(fair.turns - before >= TURNS - 1);
+    fair.ended = true;
+    close(fair.fd[0]);
+    close(fair.fd[1]);
+}
+
+static void yields(void **state)
+{
+    (void)state;
+    run_beside(yielder);
+}
+
+/* Bytes count too. */
+static void spender(void *arg)
+{
+    unsigned before = fair.turns;
+
+    (void)arg;
+    co_yield ();
+    before = fair.turns;
+    for (unsigned i = 0; i < MANY; i++) {
+        co_spend(BIG);
+        co_fair();
+    }
+    ensure(fair.turns - before >= MANY / 4 - 1 && fair.turns - before <= MANY / 4 + 1);
+    fair.ended = true;
+    close(fair.fd[0]);
+    close(fair.fd[1]);
+}
+
+static void many_bytes(void **state)
+{
+    (void)state;
+    run_beside(spender);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_calls),
+        cmocka_unit_test(yields),
+        cmocka_unit_test(many_bytes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
