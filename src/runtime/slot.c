@@ -147,15 +147,16 @@ struct slot_ref slot_name(const struct slot *s)
 
 bool slot_arm(struct slot *s, int64_t until)
 {
-    uint64_t w;
+    uint64_t watch = atomic_load_explicit(&s->watch, memory_order_relaxed), w;
 
-    atomic_store_explicit(&s->watch, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->watch, 0, memory_order_relaxed); /* before it is anybody's */
     if (until != TIMER_NONE)
         lazy_set(&s->timer, until, s->home);
     w = load(s, DIR_IN);
     do {
         if (slot_flags(w) & SLOT_ANY) {
             lazy_clear(&s->timer);
+            atomic_store(&s->watch, watch); /* as slot_watch: the strand goes on */
             return false;
         }
         ensure(waiter_in(w) == 0);

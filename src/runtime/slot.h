@@ -77,7 +77,7 @@ void slot_take_all(const struct slot_class *class,
 void slot_start_strand(struct slot *s, void (*fn)(void *));
 
 /* When this slot hangs up or breaks, the strand gets a notice (strand_on_notice). Cleared by
- * slot_arm and slot_close. */
+ * slot_arm, if it gives the slot up, and slot_close. */
 void slot_watch(struct slot *s);
 
 /* I/O calls (net/stream.c): load the word; without READY, HUP or ERR wait; do the call; on EAGAIN

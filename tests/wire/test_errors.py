@@ -131,6 +131,29 @@ def test_client_leaves_while_the_origin_thinks(weir, origin):
     why(p, "client_gone")
 
 
+def test_client_leaves_after_a_request_that_came_early(weir, origin):
+    """The next request is there when the connection would have gone idle: it is looked after all the
+    same."""
+    def script(conn):
+        conn.request()
+        conn.wait(go)
+        conn.send(OK)
+        conn.request()
+        conn.wait_end()
+    o = origin(script)
+    go = o.event()
+    p = weir(o)
+    c = p.client()
+    c.send(request("GET", "/1"))
+    o.wait_requests(1)
+    c.send(request("GET", "/2"))
+    go.set()
+    assert c.receive().status == 200
+    o.wait_requests(2)
+    c.reset()
+    o.wait(lambda: o.conns[0].ended, "the end of the connection to the origin")
+
+
 def test_client_leaves_within_the_body(weir, origin):
     def script(conn):
         if conn.request() is not None:
