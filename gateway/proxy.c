@@ -18,6 +18,8 @@ struct proxy {
     struct weir_lb_health health;
     struct weir_peer peer; /* all but the address */
     struct weir_lb *lb;
+    struct weir_error_page pages[WEIR_ERROR_PAGES];
+    unsigned page_count;
     bool health_given; /* --health itself: else another of its options switches it on */
 };
 
@@ -188,6 +190,20 @@ static const char *set_h2c(void *state, const char *value)
     return NULL;
 }
 
+static const char *add_error_page(void *state, const char *value)
+{
+    struct proxy *p = state;
+    char *end;
+    long status = strtol(value, &end, 10);
+
+    if (p->page_count == WEIR_ERROR_PAGES)
+        return "there are too many (16 at most)";
+    if (*end != '=' || end[1] == '\0' || end - value != (status > 9 ? 3 : 1))
+        return "must be STATUS=FILE (404=missing.html, 5=sorry.html)";
+    p->pages[p->page_count++] = (struct weir_error_page){ .status = (int)status, .file = end + 1 };
+    return NULL;
+}
+
 static const struct weir_option options[] = {
     {
         .name = "listen",
@@ -299,6 +315,13 @@ static const struct weir_option options[] = {
         .set = set_health_fall,
     },
     {
+        .name = "error-page",
+        .value = "STATUS=FILE",
+        .help = "what clients get as the body of our own answer with that status, or with 4 or 5 of "
+                "that class, as text/html; may be repeated",
+        .set = add_error_page,
+    },
+    {
         .value = "UPSTREAM",
         .help = "where requests go: an address as above; a name stands for all its addresses",
         .set = add_upstream,
@@ -354,6 +377,7 @@ int proxy_run(const struct command *self, int argc, char **argv)
     };
 
     p.lb = lb;
+    memcpy(service.error_pages, p.pages, sizeof p.pages);
     for (unsigned i = 0; i < p.upstream_count; i++)
         weir_lb_add(lb, p.upstreams[i]);
     set_listeners(&p, &service);

@@ -74,8 +74,8 @@ struct weir_proxy {
 
     /* A try failed after its connection was there, whoever's fault it was. Return `err` to let the
      * default of docs/retry.md stand. WEIR_RETRY: one more try (upstream_peer is asked again; at
-     * most max_tries), also for methods that are not idempotent: that is your word; it counts unless
-     * a response head has left, a byte of the request body is not kept (`replay`), the retry budget
+     * most max_tries), also for methods that are not idempotent: your word. It counts unless a
+     * response head has left, a byte of the request body is not kept (`replay`), the retry budget
      * is spent, or the client, a cancelling or request_timeout was the cause. Another error, or
      * weir_fail: that is final, and replaces `err`. */
     int (*error_while_proxy)(struct weir_session *s, const struct weir_peer *peer, int err,
@@ -86,6 +86,14 @@ struct weir_proxy {
      * still there, an own page may be sent: WEIR_ANSWERED after it. Otherwise the default page goes
      * out. Waits in here end after a second in all. */
     int (*fail_to_proxy)(struct weir_session *s, int err);
+
+    /* May the error log do without this request, which ended with `err`, or without this try, which
+     * failed with it and is followed by another? Must not block. */
+    bool (*suppress_error_log)(struct weir_session *s, int err);
+
+    /* What the error log says of the request, as `summary`, in place of method, host and target;
+     * absent: those. Must not block. */
+    weir_str (*request_summary)(struct weir_session *s);
 
     /* Always, once, last; `err` is 0 or what the request failed with. */
     void (*logging)(struct weir_session *s, int err);
@@ -115,7 +123,7 @@ struct weir_proxy {
  * sees the 200. Body filters do not see the bytes of a tunnel; weir_bytes_received and
  * weir_bytes_sent count them. */
 
-enum { WEIR_LISTENERS = 16, WEIR_TRUSTED = 16 };
+enum { WEIR_LISTENERS = 16, WEIR_TRUSTED = 16, WEIR_ERROR_PAGES = 16 };
 
 /* Where a service listens: `1.2.3.4:80`, `[::1]:80`, `:80` (all, IPv4 and IPv6), `unix:/path`;
  * port 0 lets the kernel choose. */
@@ -139,6 +147,15 @@ enum weir_forwarding { WEIR_FORWARD_OFF, WEIR_FORWARD_REPLACE, WEIR_FORWARD_APPE
 
 /* In which fields: X-Forwarded-*, Forwarded (RFC 7239), or both. */
 enum weir_forwarded_as { WEIR_FORWARDED_X, WEIR_FORWARDED_RFC7239, WEIR_FORWARDED_BOTH };
+
+/* What a client gets as the body of an error answer of ours: a file, read at the start (1 MiB at
+ * most), or a text. fail_to_proxy, if it answers, comes before. */
+struct weir_error_page {
+    int         status; /* 400 to 599; or 4 or 5: those of that class that have no other page */
+    const char *file;   /* its path; NULL: `text` */
+    const char *text;
+    const char *type;   /* Content-Type; NULL: "text/html; charset=utf-8" */
+};
 
 /* A service: a proxy, its state, its listeners, its deadlines and bounds. Durations: 0 is the
  * default in brackets, WEIR_FOREVER switches off. Sizes and counts: 0 is the default,
@@ -181,6 +198,8 @@ struct weir_service {
     uint64_t replay;           /* [64KiB] of a request body, kept in memory for further tries; with
                                   WEIR_UNLIMITED nothing is */
     uint64_t replay_file;      /* [off] and so much of it in a temporary file ($TMPDIR, /tmp) */
+    uint64_t buffer_request;   /* [off] a request body is read, up to so much (more: 413), before
+                                  upstream_peer: weir_request_body */
     uint64_t retry_percent;    /* [20] of requests: how many tries more there may be ... */
     uint64_t retry_rate;       /* [10] ... and so many a second beside them */
 
@@ -188,7 +207,15 @@ struct weir_service {
     enum weir_forwarded_as forwarded_as;
     const char *trusted[WEIR_TRUSTED]; /* addresses or networks (`10.0.0.0/8`, `::1`) for APPEND */
     bool        connect;               /* serve CONNECT (see "Tunnels"); otherwise: 405 */
+
+    /* A request that an upstream has in full goes on when its client leaves: the response is read to
+     * its end, through all phases, and dropped, and the request then fails with what the client did.
+     * Otherwise (and as long as a byte of its body is missing) it is cancelled at once: the
+     * upstream's connection is closed, its stream of HTTP/2 reset. */
+    bool finish_when_client_leaves;
+
     bool        via;                   /* add Via (RFC 9110 7.6.3) both ways */
+    struct weir_error_page error_pages[WEIR_ERROR_PAGES]; /* the first without a status ends them */
     const char *server_name;           /* Server of our own answers; NULL: "weir", "": none */
 };
 

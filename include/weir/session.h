@@ -27,6 +27,10 @@ void *weir_state(struct weir_session *s);
 /* The client's request, read-only: what goes upstream is handed to upstream_request_filter. */
 const struct weir_head *weir_request(struct weir_session *s);
 
+/* Its body, from upstream_peer on, if it was read before (`buffer_request`); absent otherwise, and
+ * where a request has none. */
+weir_str weir_request_body(struct weir_session *s);
+
 /* The id of this request, as it stands in the logs. */
 weir_str weir_request_id(struct weir_session *s);
 
@@ -92,6 +96,10 @@ void weir_set_max_body(struct weir_session *s, uint64_t bytes);
 
 /* How much of its body is kept in memory for further tries; 0: nothing. */
 void weir_set_replay(struct weir_session *s, uint64_t bytes);
+
+/* Its body is read before upstream_peer is called, up to so many bytes, which stay in memory: 413
+ * above; 0: it is not. Its body filter then gets all of it at once, before anything is sent. */
+void weir_set_buffer_request(struct weir_session *s, uint64_t bytes);
 
 /* The rate below which either side is cut off (WEIR_UNLIMITED: none). */
 void weir_set_min_rate(struct weir_session *s, uint64_t bytes_per_second);

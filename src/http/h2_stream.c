@@ -74,7 +74,7 @@ void h2_stream_over(struct h2_stream *st, int err)
     spin_unlock(&st->lock);
     event_set(&st->in_event);
     event_set(&st->out_event);
-    if (strand != 0 && !st->dropped)
+    if (strand != 0 && !st->dropped && !st->http.carry_on)
         strand_cancel(strand, err); /* a server's: nobody wants the response any more */
 }
 

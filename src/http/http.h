@@ -78,6 +78,7 @@ struct http_stream {
     const struct weir_head *send_trailers; /* to be sent with `end`; NULL: none */
     struct framing framing;                /* of the message being read */
     bool heard;                            /* a byte of the message to be read has come */
+    _Atomic bool carry_on; /* a server's: the strand is not to be cancelled when its client leaves */
     bool body_done;                        /* its body has been read to its end */
     bool head_sent;                        /* a final head has left, at least in part */
     bool message_sent;                     /* a message has left completely */

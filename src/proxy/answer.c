@@ -7,9 +7,9 @@
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 
-/* An answer before the request's body was read: the connection goes on only if the rest is known
+/* An answer that is complete before the request's body was read: the connection goes on only if the rest is known
  * to be small. */
-static void settle_connection(struct weir_session *s)
+void answer_settle(struct weir_session *s)
 {
     struct http_stream *down = s->down;
     bool small;
@@ -42,7 +42,7 @@ int answer_send(struct weir_session *s, struct weir_head *res, weir_str body)
     }
     if (s->service->server_name.len > 0 && !head_has_id(res, FIELD_SERVER))
         head_set_id(res, FIELD_SERVER, s->service->server_name);
-    settle_connection(s);
+    answer_settle(s);
     s->status = res->status;
     s->told = res;
     s->answered_here = true;
@@ -94,14 +94,19 @@ weir_str answer_methods(const struct weir_session *s)
 static void send_error(struct weir_session *s, int status)
 {
     struct weir_head *head = &s->res; /* whatever is in it was not sent */
+    const struct error_page *page = page_find(s->service, status);
     weir_str phrase = status_reason(status);
 
     head_init(head, &s->arena, 0);
     head->status = (uint16_t)status;
-    head_set_id(head, FIELD_CONTENT_TYPE, LIT("text/plain; charset=utf-8"));
+    head_set_id(head, FIELD_CONTENT_TYPE,
+                page != NULL ? page->type : LIT("text/plain; charset=utf-8"));
     if (status == 405) /* RFC 9110 15.5.6 */
         weir_head_set(head, LIT("Allow"), answer_methods(s));
-    answer_send(s, head, arena_printf(&s->arena, "%d " WEIR_FMT "\n", status, WEIR_ARG(phrase)));
+    answer_send(s, head,
+                page != NULL ? page->text
+                             : arena_printf(&s->arena, "%d " WEIR_FMT "\n", status,
+                                            WEIR_ARG(phrase)));
 }
 
 void answer_error(struct weir_session *s)

@@ -98,7 +98,7 @@ static int client_left(void *arg)
 {
     struct weir_session *s = arg;
 
-    return http_gone(s->down);
+    return s->down->carry_on ? 0 : http_gone(s->down);
 }
 
 /* On a port that also speaks HTTP/2, what began no request of HTTP/1: its preface, or neither, and

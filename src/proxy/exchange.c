@@ -54,6 +54,8 @@ void exchange(struct weir_session *s, int rc)
 
     if (rc > 0)
         rc = ready < 0 ? ready : filter_request(s);
+    if (rc == WEIR_OK)
+        rc = buffer_request(s); /* its body too, if that was asked for */
     if (rc == WEIR_OK) {
         do
             rc = try_upstream(s);
@@ -66,13 +68,13 @@ void exchange(struct weir_session *s, int rc)
         session_fail(s, rc, s->down->fault);
         answer_error(s); /* after fail_to_proxy */
     }
+    record_error(s, s->err);
     if (s->service->proxy->logging != NULL) {
         co_label(s->service->proxy->name, "logging");
         s->service->proxy->logging(s, s->err);
     }
     if (s->uses != NULL)
         modules_logging(s, s->err);
-    record_error(s, s->err);
     record_access(s, s->err);
     co_unmask();
 }

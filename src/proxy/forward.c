@@ -81,6 +81,13 @@ static int pass_upstream(struct weir_session *s)
     return rc;
 }
 
+/* The upstream has all of it: from now on the client may leave, if the service says so. */
+static void request_sent(struct weir_session *s)
+{
+    if (s->service->finish && replay_ended(s) && !s->upload_broken && s->upgrade.ptr == NULL)
+        s->down->carry_on = true;
+}
+
 /* The helper: what is left of the request body. */
 static int upload(void *arg)
 {
@@ -103,6 +110,7 @@ static int upload(void *arg)
         TRY(write_upstream(s, NULL, piece, replay_ended(s)));
         session_moved(s, piece.len);
     }
+    request_sent(s);
     return 0;
 }
 
@@ -113,7 +121,7 @@ static bool client_waits(const struct weir_session *s)
            head_has_id(&s->req, FIELD_EXPECT);
 }
 
-static int tell_to_continue(struct weir_session *s)
+int tell_to_continue(struct weir_session *s)
 {
     struct weir_head head;
     struct http_message m = { .head = &head };
@@ -180,6 +188,8 @@ static int upload_edited(void *arg)
         scope_cancel(&s->scope, WEIR_ECANCELED);
     if (rc < 0 && rc != WEIR_ECANCELED)
         return session_fail(s, rc, s->down->fault);
+    if (rc == 0)
+        request_sent(s);
     return rc;
 }
 
@@ -213,9 +223,10 @@ static int send_request(struct weir_session *s)
     rc = take_request_body(s, &piece, NULL);
     if (rc != 0)
         return rc;
-    if (body_may_grow_up(s))
+    if (body_may_grow_up(s) || (s->buffered && m.framing.mode == BODY_CHUNKED))
         m.framing = body_reframe(m.framing, piece, replay_ended(s) && s->up_trailers == NULL);
     TRY(write_upstream(s, &m, piece, replay_ended(s)));
+    request_sent(s);
     if (replay_ended(s) || s->upload_broken)
         return 0;
     s->uploading = true;
@@ -269,6 +280,21 @@ static int count_interim(struct weir_session *s)
     return session_fail(s, WEIR_EUPHEAD, "interim responses without an end");
 }
 
+/* Where the service wants that, what a client that has left does not take is dropped. */
+static int to_client(struct weir_session *s, const struct http_message *m, weir_str piece, bool end)
+{
+    int rc;
+
+    if (s->left != 0)
+        return 0;
+    s->sent += piece.len;
+    rc = http_write(s->down, m, piece, end, &s->down_write);
+    if (!s->down->carry_on || rc >= 0 || weir_error_source(rc) != WEIR_SRC_DOWNSTREAM)
+        return rc;
+    s->left = rc;
+    return 0;
+}
+
 /* RFC 9110 15.2: relayed at once, but to HTTP/1.0 clients, and but for a 100 after ours. */
 static int relay_interim(struct weir_session *s)
 {
@@ -283,7 +309,7 @@ static int relay_interim(struct weir_session *s)
         s->continued = true;
     }
     TRY(head_copy_end_to_end(&head, &s->up_res, &s->arena));
-    return http_write(s->down, &m, LIT(""), false, &s->down_write);
+    return to_client(s, &m, LIT(""), false);
 }
 
 /* Is a 101 one that the client can have asked for? */
@@ -331,7 +357,7 @@ static bool may_pass_down(const struct weir_session *s)
 {
     return s->service->proxy->response_body_filter == NULL && s->edit_down == NULL &&
            (s->uses == NULL || !s->uses->response_body) &&
-           http_may_pass(s->up_http, s->down);
+           !s->service->finish && http_may_pass(s->up_http, s->down);
 }
 
 /* A piece of the response, the first with the head. */
@@ -339,17 +365,18 @@ static int write_downstream(struct weir_session *s, weir_str piece, bool end)
 {
     struct http_message m;
 
-    s->sent += piece.len;
     if (s->told != NULL)
-        return http_write(s->down, NULL, piece, end, &s->down_write);
+        return to_client(s, NULL, piece, end);
     m = plan_response(s, piece, end);
     replay_stop(s);
     s->status = s->res.status;
     s->told = &s->res;
     s->down->more = piece.len > 0 && may_pass_down(s); /* then more is likely to be there */
-    if (downstream_draining())
+    if (end)
+        answer_settle(s);
+    else if (downstream_draining())
         s->down->persistent = false;
-    return http_write(s->down, &m, piece, end, &s->down_write);
+    return to_client(s, &m, piece, end);
 }
 
 /* The same for what needs no look at it, behind the head: HTTP_PIECE, HTTP_END, HTTP_LATER, < 0. */
@@ -439,7 +466,8 @@ static int receive_response(struct weir_session *s)
 {
     int rc;
 
-    TRY(http_gone(s->down)); /* before this coroutine waits: later hang-ups come as notices */
+    if (!s->down->carry_on)
+        TRY(http_gone(s->down)); /* before this coroutine waits: later hang-ups come as notices */
     TRY(receive_head(s));
     rc = fields_for_client(s);
     if (rc != 0)
@@ -458,6 +486,7 @@ int forward(struct weir_session *s)
     s->uploading = s->upload_broken = false;
     s->upload_moved = rt_now();
     s->up_trailers = NULL;
+    s->down->carry_on = false;
     replay_rewind(s);
     scope_open(&s->scope);
     rc = send_request(s);

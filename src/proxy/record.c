@@ -103,10 +103,22 @@ void record_refused(const struct addr *client, int err, const char *detail)
     log_line(LOG_ERROR, log_end(&r));
 }
 
+/* May the proxy be asked? */
+static bool ready(const struct weir_session *s)
+{
+    return s->ctx != NULL || s->service->proxy->ctx_size == 0;
+}
+
 static void record(struct weir_session *s, const char *level, int err, const char *fault)
 {
+    const struct weir_proxy *proxy = s->service->proxy;
+    weir_str summary = { NULL, 0 };
     struct log_record r;
 
+    if (ready(s) && proxy->suppress_error_log != NULL && proxy->suppress_error_log(s, err))
+        return;
+    if (ready(s) && proxy->request_summary != NULL)
+        summary = proxy->request_summary(s);
     log_begin(&r, record_scratch(), LOG_RECORD_MAX);
     log_time(&r);
     log_str(&r, "level", WEIR(level));
@@ -120,9 +132,13 @@ static void record(struct weir_session *s, const char *level, int err, const cha
     log_client(&r, s);
     if (s->up_name != NULL)
         log_str(&r, "upstream", WEIR(s->up_name));
-    log_str(&r, "method", s->req.method);
-    log_str(&r, "host", s->req.authority);
-    log_str(&r, "target", s->req.target);
+    if (summary.ptr != NULL) {
+        log_str(&r, "summary", summary);
+    } else {
+        log_str(&r, "method", s->req.method);
+        log_str(&r, "host", s->req.authority);
+        log_str(&r, "target", s->req.target);
+    }
     log_line(LOG_ERROR, log_end(&r));
 }
 

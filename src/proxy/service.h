@@ -12,6 +12,12 @@
 #include "net/addr.h"
 #include "proxy/retry.h"
 
+/* What the client gets in place of our words. */
+struct error_page {
+    int status; /* or its first digit, for all of that class */
+    weir_str text, type;
+};
+
 struct service {
     const struct weir_proxy *proxy;
     void *state;
@@ -25,7 +31,7 @@ struct service {
     struct h2_config h2;            /* `limits` points to those above */
     uint64_t max_body, max_requests, max_connections, max_per_client, min_rate;
 
-    uint64_t max_tries, replay, replay_file;
+    uint64_t max_tries, replay, replay_file, buffer_request;
     weir_dur try_timeout, retry_backoff;
     struct retry_budget *budget; /* of all shares of the service */
     _Atomic uint32_t begun;      /* requests of this share, modulo 2^32 */
@@ -35,9 +41,12 @@ struct service {
     struct addr_net trusted[WEIR_TRUSTED];
     unsigned trusted_count;
     bool via;
+    bool finish;  /* when the client leaves */
     bool connect; /* CONNECT is served */
     bool access_log;
     weir_str server_name; /* empty: no Server of our own */
+
+    const struct error_page *pages; /* WEIR_ERROR_PAGES; the first without a status ends them */
 
     _Atomic uint64_t connections; /* open now */
     struct clients *clients;      /* connections by client address; NULL: not limited */

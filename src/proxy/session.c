@@ -69,6 +69,7 @@ struct weir_session *session_begin(struct service *svc, struct http_stream *down
     s->idle_timeout = svc->idle_timeout;
     s->replay_max = (size_t)svc->replay;
     s->replay_file = svc->replay_file;
+    s->buffer_max = svc->buffer_request;
     set_paces(s, svc);
     count(svc);
     return s;

@@ -59,6 +59,7 @@ struct weir_session {
     const char *up_name; /* the last upstream's, for logs; NULL: none */
     unsigned tries;
     unsigned connect_fails;
+    bool connect_unlogged;                               /* the last of them */
     int connect_err;                                     /* of an earlier try */
     const char *connect_fault;                           /* words for it, or NULL */
     const struct addr *connect_failed[CONNECT_BACKENDS]; /* whom not to ask again by default */
@@ -69,6 +70,7 @@ struct weir_session {
     bool reused;                                         /* the connection came from the pool */
     bool fresh;         /* the next one must not: a pooled one was stale */
     bool untouched;     /* nothing was sent on this connection yet */
+    int left;           /* why the client gets no more of the response; the upstream goes on */
     bool upload_broken; /* the upstream takes no more of the request body */
     bool continued;     /* the client has been told to go on with its body */
     bool our_continue;  /* by us, not by the upstream */
@@ -100,6 +102,8 @@ struct weir_session {
     struct replay *replay; /* what is kept of it; NULL: nothing yet */
     size_t replay_max;     /* in memory */
     uint64_t replay_file;  /* and in a file */
+    uint64_t buffer_max;   /* it is read before a peer is chosen, up to so much; 0: it is not */
+    bool buffered;         /* and was */
     bool body_lost;        /* what comes of it is not kept */
     bool budget_spent;     /* it would have been sent again, but for the budget */
 
@@ -162,8 +166,12 @@ int upstream_obtain(struct weir_session *s); /* s->up: from the pool, or a new c
 /* Pool or close; WEIR_RETRY if it is to be tried again. */
 int upstream_leave(struct weir_session *s, int rc);
 
-/* forward.c: request up, response down, at the same time. */
+/* buffer.c: reads the request body, if that was asked for: 0 or < 0. Blocks. */
+int buffer_request(struct weir_session *s);
+
+/* forward.c: request up, response down, at the same time; a 100 of our own. */
 int forward(struct weir_session *s);
+int tell_to_continue(struct weir_session *s);
 
 /* tunnel.c: from the 101 in s->up_res on, within the scope of the try; after CONNECT, in the place
  * of `forward`. */
@@ -186,13 +194,18 @@ int fields_for_client(struct weir_session *s);   /* s->res from s->up_res, filte
 
 /* answer.c */
 void answer_error(struct weir_session *s); /* s->err, to the client */
+void answer_settle(struct weir_session *s); /* before a head: does the connection go on? */
 int answer_send(struct weir_session *s, struct weir_head *res, weir_str body);
 weir_str answer_methods(const struct weir_session *s); /* a value of Allow */
+
+/* page.c: the page for a status that the service has, or NULL. */
+const struct error_page *page_find(const struct service *svc, int status);
 
 /* record.c */
 void record_access(struct weir_session *s, int err);
 void record_error(struct weir_session *s, int err);
-void record_retry(struct weir_session *s, int err, const char *fault); /* a try that is not the last */
+/* A try that failed and is followed by another. */
+void record_retry(struct weir_session *s, int err, const char *fault);
 void record_refused(const struct addr *client, int err,
                     const char *detail); /* a connection without a request */
 

@@ -49,6 +49,11 @@ void weir_set_replay(struct weir_session *s, uint64_t bytes)
     s->replay_max = (size_t)MIN(bytes, (uint64_t)REPLAY_MOST);
 }
 
+void weir_set_buffer_request(struct weir_session *s, uint64_t bytes)
+{
+    s->buffer_max = MIN(bytes, (uint64_t)REPLAY_MOST);
+}
+
 static void set_request_timeout(struct weir_session *s, weir_dur span)
 {
     s->limit = deadline_in(s->started, span, WEIR_EREQUESTTIME);

@@ -101,6 +101,9 @@ int upstream_choose(struct weir_session *s)
         return session_fail(s, WEIR_EINVALID, "upstream_peer chose no address");
     if (asked_in_vain(s, peer->internal.address))
         return session_fail(s, s->connect_err, s->connect_fault);
+    if (s->connect_unlogged) /* now that there will be another try */
+        record_retry(s, s->connect_err, s->connect_fault);
+    s->connect_unlogged = false;
     s->up_name = peer->internal.name;
     peer->connect_timeout = or_default(peer->connect_timeout, svc->connect_timeout);
     peer->read_timeout = or_default(peer->read_timeout, svc->upstream_timeout);
@@ -263,7 +266,7 @@ static int connect_elsewhere(struct weir_session *s, int rc)
     s->connect_err = rc;
     s->connect_failed[s->connect_fails++] = s->peer.internal.address;
     if (s->connect_fails < CONNECT_BACKENDS && retry_possible(s)) {
-        record_retry(s, rc, s->connect_fault);
+        s->connect_unlogged = true;
         return WEIR_RETRY;
     }
     return session_fail(s, rc, s->connect_fault);
@@ -362,5 +365,5 @@ int upstream_leave(struct weir_session *s, int rc)
     if (s->req.method_id == METHOD_CONNECT)
         s->untouched = false; /* its peer need not even speak HTTP */
     let_go(s, rc);
-    return rc;
+    return rc == 0 ? s->left : rc;
 }

@@ -59,6 +59,15 @@ static void check_certificates(struct weir_server *sv, struct front *f)
                         why);
 }
 
+static void check_pages(struct weir_server *sv, struct front *f)
+{
+    char why[TLS_WHY];
+
+    for (unsigned i = 0; i < WEIR_ERROR_PAGES && f->config.error_pages[i].status != 0; i++)
+        if (front_page(f, i, why) < 0)
+            server_fail(sv, EXIT_FAILED, "weir_server_add: error_pages[%u]: %s", i, why);
+}
+
 /* What is made here stays for the requests that come. */
 static void check_peers(struct weir_server *sv)
 {
@@ -89,6 +98,8 @@ void server_check(struct weir_server *sv)
         check_service(sv, f);
     for (struct front *f = sv->fronts; f != NULL; f = f->next)
         check_certificates(sv, f);
+    for (struct front *f = sv->fronts; f != NULL; f = f->next)
+        check_pages(sv, f);
     check_peers(sv);
     if (sv->fronts == NULL && sv->tasks == NULL)
         server_fail(sv, EXIT_FAILED, "weir_server_run: nothing to serve (weir_server_add)");

@@ -7,6 +7,8 @@
 #include "proxy/downstream.h"
 #include "runtime/runtime.h"
 
+enum { PAGE_MAX = 1024 * 1024 };
+
 static const char *fill_trusted(const struct weir_service *c, struct service *svc)
 {
     for (unsigned i = 0; i < WEIR_TRUSTED && c->trusted[i] != NULL; i++) {
@@ -68,6 +70,8 @@ const char *front_check(struct front *f, const char **field)
         .max_tries = c->max_tries,
         .replay = c->replay == WEIR_UNLIMITED ? 0 : c->replay,
         .replay_file = c->replay_file == WEIR_UNLIMITED ? 0 : c->replay_file,
+        .buffer_request = c->buffer_request == WEIR_UNLIMITED ? 0 : c->buffer_request,
+        .pages = f->pages,
         .try_timeout = c->try_timeout,
         .retry_backoff = c->retry_backoff,
         .max_requests = c->max_requests,
@@ -76,6 +80,7 @@ const char *front_check(struct front *f, const char **field)
         .min_rate = c->min_rate,
         .forwarding = c->forwarding,
         .forwarded_as = c->forwarded_as,
+        .finish = c->finish_when_client_leaves,
         .connect = c->connect,
         .via = c->via,
         .server_name = weir_str_from(c->server_name),
@@ -87,6 +92,25 @@ const char *front_check(struct front *f, const char **field)
         return why;
     *field = "modules";
     return check_modules(c);
+}
+
+/* A whole file. */
+static int read_page(const char *path, char **out, size_t *len, char why[TLS_WHY])
+{
+    FILE *file = fopen(path, "re");
+
+    *out = file != NULL ? malloc(PAGE_MAX + 1) : NULL;
+    *len = *out != NULL ? fread(*out, 1, PAGE_MAX + 1, file) : 0;
+    if (file == NULL || *out == NULL || ferror(file) || *len > PAGE_MAX) {
+        snprintf(why, TLS_WHY, "%.200s: %s", path,
+                 *len > PAGE_MAX ? "larger than 1 MiB" : "cannot be read");
+        if (file != NULL)
+            fclose(file);
+        return WEIR_EINVALID;
+    }
+    fclose(file);
+    *out = realloc(*out, *len + 1); /* smaller: that does not fail */
+    return 0;
 }
 
 int front_certificate(struct front *f, unsigned i, char why[TLS_WHY])
@@ -109,6 +133,28 @@ int front_certificate(struct front *f, unsigned i, char why[TLS_WHY])
         return 0;
     snprintf(why, TLS_WHY, "%.200s: a key without a certificate", l->key);
     return WEIR_EINVALID;
+}
+
+int front_page(struct front *f, unsigned i, char why[TLS_WHY])
+{
+    const struct weir_error_page *given = &f->config.error_pages[i];
+    bool class = given->status == 4 || given->status == 5;
+    size_t len = 0;
+
+    if (!class && (given->status < 400 || given->status > 599)) {
+        snprintf(why, TLS_WHY, "%d is no status of an error", given->status);
+        return WEIR_EINVALID;
+    }
+    if (given->file != NULL)
+        TRY(read_page(given->file, &f->page_files[i], &len, why));
+    f->pages[i] = (struct error_page){
+        .status = given->status,
+        .text = given->file != NULL ? (weir_str){ f->page_files[i], len }
+                                    : weir_str_from(given->text),
+        .type = given->type != NULL ? weir_str_from(given->type)
+                                    : LIT("text/html; charset=utf-8"),
+    };
+    return 0;
 }
 
 int front_prepare(struct front *f, unsigned workers, uint64_t descriptors)
@@ -137,6 +183,10 @@ int front_prepare(struct front *f, unsigned workers, uint64_t descriptors)
 
 void front_done(struct front *f)
 {
+    for (unsigned i = 0; i < WEIR_ERROR_PAGES; i++) {
+        free(f->page_files[i]);
+        f->page_files[i] = NULL;
+    }
     for (unsigned i = 0; i < WEIR_LISTENERS; i++)
         tls_server_free(&f->tls[i]);
     clients_free(&f->clients);

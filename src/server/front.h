@@ -46,6 +46,8 @@ struct front {
     struct share *shares; /* one per worker; NULL until the workers run */
     struct gate *gates;
     struct retry_budget budget;
+    struct error_page pages[WEIR_ERROR_PAGES];
+    char *page_files[WEIR_ERROR_PAGES]; /* what is in them, where it came from a file */
     struct clients *clients; /* NULL: not limited */
     _Atomic uint64_t connections;
     atomic_bool full; /* its gates are paused, PAUSE_FULL */
@@ -59,6 +61,9 @@ const char *front_check(struct front *f, const char **field);
 /* Reads the certificate of listener `i`, if it has one. 0, or WEIR_EINVALID or WEIR_ENOMEM with the
  * reason in `why`. May block. */
 int front_certificate(struct front *f, unsigned i, char why[TLS_WHY]);
+
+/* Makes error page `i`. As front_certificate. */
+int front_page(struct front *f, unsigned i, char why[TLS_WHY]);
 
 /* Default of max_connections, table of clients, shares of `workers` workers. 0 or WEIR_ENOMEM. */
 int front_prepare(struct front *f, unsigned workers, uint64_t descriptors);

@@ -71,6 +71,9 @@ static const struct option_row bound_rows[] = {
 };
 
 static const struct option_row retry_rows[] = {
+    { .name = "buffer-request", .kind = OPT_SIZE, SERVICE(buffer_request), .most = 1u << 30,
+      .off = OFF_UNBOUNDED, .value = "SIZE", .fallback = "off",
+      .help = "request bodies are read before an upstream is chosen, up to so much (more: 413)" },
     { .name = "max-tries", .kind = OPT_COUNT, SERVICE(max_tries), .most = 16, .value = "N",
       .fallback = "16", .help = "tries of one request; 1: nothing is sent again" },
     { .name = "replay", .kind = OPT_SIZE, SERVICE(replay), .most = 1u << 30, .off = OFF_UNBOUNDED,
@@ -100,6 +103,8 @@ static const struct option_row message_rows[] = {
       .help = "in which fields: X-Forwarded-*, Forwarded, or both" },
     { .name = "trusted", .kind = OPT_NETS, SERVICE(trusted), .value = "NET",
       .help = "an address or network (10.0.0.0/8) that append trusts; may be repeated" },
+    { .name = "finish-when-client-leaves", .kind = OPT_FLAG, SERVICE(finish_when_client_leaves),
+      .help = "a request that has left goes on then; otherwise it is cancelled at once" },
     { .name = "via", .kind = OPT_FLAG, SERVICE(via), .help = "add Via, both ways" },
     { .name = "server-name", .kind = OPT_TEXT, SERVICE(server_name), .value = "TEXT",
       .fallback = "weir", .help = "Server of our own answers; empty: none" },

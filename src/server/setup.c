@@ -114,6 +114,13 @@ static void copy_listen(struct weir_server *sv, struct weir_listen *l)
     l->key = copy_text(sv, l->key);
 }
 
+static void copy_page(struct weir_server *sv, struct weir_error_page *page)
+{
+    page->file = copy_text(sv, page->file);
+    page->text = copy_text(sv, page->text);
+    page->type = copy_text(sv, page->type);
+}
+
 static void copy_texts(struct weir_server *sv, struct weir_service *c)
 {
     for (unsigned i = 0; i < WEIR_LISTENERS; i++)
@@ -121,6 +128,8 @@ static void copy_texts(struct weir_server *sv, struct weir_service *c)
     for (unsigned i = 0; i < WEIR_TRUSTED; i++)
         c->trusted[i] = copy_text(sv, c->trusted[i]);
     c->server_name = copy_text(sv, c->server_name);
+    for (unsigned i = 0; i < WEIR_ERROR_PAGES; i++)
+        copy_page(sv, &c->error_pages[i]);
 }
 
 void weir_server_add(struct weir_server *sv, const struct weir_service *service)

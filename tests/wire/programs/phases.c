@@ -126,6 +126,10 @@ static void apply_settings(struct weir_session *s)
     for (unsigned i = 0; i < 4; i++)
         if (weir_parse_dur(weir_printf(s, WEIR_FMT, WEIR_ARG(weir_get(req, names[i]))).ptr, &span))
             weir_set_timeout(s, (enum weir_timeout)i, span);
+    if (weir_parse_size(weir_printf(s, WEIR_FMT, WEIR_ARG(weir_get(req, "Set-Buffer"))).ptr, &size))
+        weir_set_buffer_request(s, size);
+    if (weir_has(req, "Set-Replay"))
+        weir_set_replay(s, 0);
     if (weir_has(req, "Set-Close"))
         weir_close_client(s);
     if (weir_has(req, "Unchanged-Request"))
@@ -149,6 +153,8 @@ static int upstream_peer(struct weir_session *s, struct weir_peer *peer)
 {
     int rc = step(s, "upstream_peer");
 
+    if (weir_starts(weir_request_body(s), "to the second"))
+        return weir_peer_address(s, peer, program.upstreams[1]);
     if (program.upstream_h2)
         peer->alpn = WEIR_H2;
     if (rc != WEIR_OK)
@@ -254,6 +260,16 @@ static int fail_to_proxy(struct weir_session *s, int err)
     return step(s, "fail_to_proxy");
 }
 
+static bool suppress_error_log(struct weir_session *s, int err)
+{
+    return weir_eq(weir_get(weir_request(s), "Suppress"), weir_error_why(err));
+}
+
+static weir_str request_summary(struct weir_session *s)
+{
+    return weir_get(weir_request(s), "Summary");
+}
+
 static void logging(struct weir_session *s, int err)
 {
     struct visit *v = weir_ctx(s);
@@ -289,6 +305,8 @@ static const struct weir_proxy proxy = {
     .response_body_filter = response_body_filter,
     .error_while_proxy = error_while_proxy,
     .fail_to_proxy = fail_to_proxy,
+    .suppress_error_log = suppress_error_log,
+    .request_summary = request_summary,
     .logging = logging,
 };
 
