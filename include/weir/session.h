@@ -50,6 +50,40 @@ unsigned weir_tries(struct weir_session *s);
 /* The client's address, as `1.2.3.4:5678`, `[::1]:5678` or `unix:`. */
 weir_str weir_client(struct weir_session *s);
 
+/* The address at which the client's connection arrived, likewise; absent if the kernel does not tell.
+ * The version of HTTP that the client speaks: "HTTP/1.0", "HTTP/1.1", "HTTP/2.0". */
+weir_str    weir_server_address(struct weir_session *s);
+const char *weir_client_version(struct weir_session *s);
+
+/* What TLS has agreed on: strings that live as long as the connection. */
+struct weir_tls {
+    const char *version, *cipher; /* "TLSv1.3", "TLS_AES_128_GCM_SHA256" */
+    const char *sni;              /* the name asked for; NULL: none */
+    unsigned    alpn;             /* WEIR_H1, WEIR_H2; 0: nothing was negotiated */
+    bool        resumed;          /* an earlier session went on */
+};
+
+/* That of the client's connection; that of the upstream's, from connected_to_upstream to the end of
+ * this try. False, and all zero, without TLS (or without a connection). */
+bool weir_client_tls(struct weir_session *s, struct weir_tls *out);
+bool weir_upstream_tls(struct weir_session *s, struct weir_tls *out);
+
+/* How long ago this request began; how long after that the upstream's response head came (0: none
+ * has). */
+weir_dur weir_elapsed(struct weir_session *s);
+weir_dur weir_answered_after(struct weir_session *s);
+
+/* `size` zeroed bytes of the client's connection, the same for all its requests, freed with it; the
+ * first call decides on the size. Requests of HTTP/2 share a connection at the same time, on several
+ * threads: guarding it is up to you. NULL without memory, and then the phase fails. */
+void *weir_connection_ctx(struct weir_session *s, size_t size);
+
+/* The request in one line, for messages: "GET example.com/path from 1.2.3.4:5678". */
+weir_str weir_summary(struct weir_session *s);
+
+/* Is the process on its way to its end? What runs for long should come to one. */
+bool weir_shutting_down(void);
+
 /* `n` bytes, aligned for any type, not zeroed. NULL without memory, and then the phase fails with
  * WEIR_ENOMEM whatever it returns. */
 void *weir_alloc(struct weir_session *s, size_t n);

@@ -25,6 +25,7 @@ static void downstream_free(struct downstream *d)
 
     downstream_h2_done(d);
     h1_close(&d->h1);
+    free(d->user);
     free(d);
     svc->closed(svc, &client);
 }

@@ -18,6 +18,7 @@ struct downstream {
     struct addr client;
     weir_dur idle_timeout; /* the service's, or what the last request set */
     uint64_t requests;     /* begun on this connection */
+    void *_Atomic user;    /* weir_connection_ctx; NULL: none */
 };
 
 /* Takes an accepted descriptor, and gives it to worker `id` as an idle connection whose first byte

@@ -1,0 +1,103 @@
+/* info.c -- what a phase may ask about connections, times and the process. */
+#include <stdlib.h>
+
+#include "proxy/downstream.h"
+#include "proxy/session.h"
+#include "runtime/runtime.h"
+
+/* Every session is served on a connection, in which its client's address lies. */
+static struct downstream *connection_of(const struct weir_session *s)
+{
+    return container_of(s->client, struct downstream, client);
+}
+
+weir_str weir_server_address(struct weir_session *s)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    char text[ADDR_TEXT];
+    struct addr a;
+
+    if (getsockname(slot_fd(connection_of(s)->h1.net.slot), (struct sockaddr *)&ss, &len) != 0)
+        return (weir_str){ NULL, 0 };
+    addr_from_sockaddr(&a, &ss, len);
+    return arena_copy(&s->arena, addr_print(&a, text));
+}
+
+const char *weir_client_version(struct weir_session *s)
+{
+    if (s->down->version != NULL)
+        return s->down->version;
+    return s->req.minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
+static bool tls_told(const struct tls_info *tls, struct weir_tls *out)
+{
+    *out = (struct weir_tls){ .version = NULL };
+    if (tls == NULL)
+        return false;
+    *out = (struct weir_tls){
+        .version = tls->version,
+        .cipher = tls->cipher,
+        .sni = tls->sni,
+        .alpn = tls->alpn,
+        .resumed = tls->resumed,
+    };
+    return true;
+}
+
+bool weir_client_tls(struct weir_session *s, struct weir_tls *out)
+{
+    return tls_told(s->down->tls, out);
+}
+
+bool weir_upstream_tls(struct weir_session *s, struct weir_tls *out)
+{
+    const struct tls_info *tls = s->up_http != NULL ? s->up_http->tls : NULL;
+
+    if (s->up != NULL)
+        tls = tls_info(&s->up->h1.net);
+    return tls_told(tls, out);
+}
+
+weir_dur weir_elapsed(struct weir_session *s)
+{
+    return rt_now() - s->started;
+}
+
+weir_dur weir_answered_after(struct weir_session *s)
+{
+    return s->answered != 0 ? s->answered - s->started : 0;
+}
+
+/* Streams of one connection may come at the same time. */
+void *weir_connection_ctx(struct weir_session *s, size_t size)
+{
+    struct downstream *d = connection_of(s);
+    void *had = atomic_load(&d->user), *made;
+
+    if (had != NULL)
+        return had;
+    made = calloc(1, size);
+    if (made == NULL) {
+        session_fail(s, WEIR_ENOMEM, NULL);
+    } else if (!atomic_compare_exchange_strong(&d->user, &had, made)) {
+        free(made);
+        made = had;
+    }
+    return made;
+}
+
+weir_str weir_summary(struct weir_session *s)
+{
+    char text[ADDR_TEXT];
+
+    addr_print(s->client, text);
+    return weir_printf(s, WEIR_FMT " " WEIR_FMT WEIR_FMT " from %s", WEIR_ARG(s->req.method),
+                       WEIR_ARG(s->req.authority), WEIR_ARG(s->req.target), text);
+}
+
+bool weir_shutting_down(void)
+{
+    return downstream_draining();
+}

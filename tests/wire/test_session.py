@@ -1,0 +1,62 @@
+"""What a phase may ask about its request: programs/session.c answers with it."""
+
+import pathlib
+
+import pytest
+
+from weirtest import OK, Authority, binary, request, serve
+from weirtest.h2 import h2
+
+PROGRAM = pathlib.Path(binary()).resolve().parents[1] / "tests/wire/programs/session"
+
+
+@pytest.fixture
+def session(weir):
+    """session(upstream, options...)"""
+    def start(up, *args):
+        return weir("--listen", "127.0.0.1:0", "--access-log", "access.log", *args, up,
+                    program=PROGRAM)
+    return start
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
+def test_plain(session, origin, version):
+    p = session(origin())
+    c = p.client()
+    host, port = c.sock.getsockname()
+    res = c.ask(request("GET", "/a?b", version=version))
+    assert res.get("Server-Address") == "%s:%d" % p.addresses[0]
+    assert res.get("Client-Version") == version and res.get("Stopping") == "no"
+    assert res.get("Summary") == f"GET origin.test/a?b from {host}:{port}"
+    assert res.get("Times") == "ok"
+    assert res.get("Client-Tls") is None and res.get("Upstream-Tls") is None
+
+
+def test_context_of_a_connection(session, origin):
+    """It is kept from request to request, and ends with the connection."""
+    p = session(origin())
+    one, two = p.client(), p.client()
+    assert [c.ask(request()).get("Nth") for c in (one, one, two, one, two)] == list("12132")
+
+
+def test_context_of_an_h2_connection(session, origin):
+    p = session(origin())
+    c = h2(p)
+    streams = [c.get(f"/{i}") for i in range(20)]
+    for st in streams:
+        c.receive(st)
+    assert sorted(int(st.get("nth")) for st in streams) == list(range(1, 21))
+    assert streams[0].get("client-version") == "HTTP/2.0"
+    c.close()
+
+
+def test_tls(session, origin, tmp_path):
+    authority = Authority(tmp_path)
+    authority.certificate("server", "localhost")
+    up = origin(serve(OK), tls=authority.server("up", "origin.test"))
+    p = session(up, "--cert", tmp_path / "server.crt", "--key", tmp_path / "server.key", "--ca",
+                authority.ca)
+    res = p.client(tls=authority.client(["http/1.1"])).ask(request())
+    version, cipher, sni, alpn, _ = res.get("Client-Tls").split(" ")
+    assert (version, sni, alpn) == ("TLSv1.3", "localhost", "1") and cipher.startswith("TLS_")
+    assert res.get("Upstream-Tls").startswith("TLSv1.3 TLS_")
