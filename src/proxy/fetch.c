@@ -208,12 +208,16 @@ static int hear(struct weir_session *sub)
 {
     struct deadline until = deadline_in(rt_now(), sub->peer.read_timeout, WEIR_EUPTIME);
 
-    do {
+    for (;;) {
         head_init(&sub->up_res, &sub->arena, 0);
         TRY(http_read_head(sub->up_http, &sub->up_res, sub->req.method_id,
                            deadline_min(until, sub->limit)));
-    } while (sub->up_res.status < 200 && sub->up_res.status != 101);
-    return sub->up_res.status == 101 ? WEIR_EUPSWITCH : 0;
+        if (sub->up_res.status == 101)
+            return WEIR_EUPSWITCH;
+        if (sub->up_res.status >= 200)
+            return 0;
+        TRY(forward_count_interim(sub));
+    }
 }
 
 static int keep(struct weir_session *sub, struct fetch *f, weir_str piece)

@@ -268,7 +268,7 @@ static int await_head(struct weir_session *s)
 
 /* Interim heads stay in the arena, so an upstream must not send them for ever: some thousand that
  * say little, fewer that say much. */
-static int count_interim(struct weir_session *s)
+int forward_count_interim(struct weir_session *s)
 {
     const struct weir_head *head = &s->up_res;
 
@@ -326,7 +326,7 @@ static int receive_head(struct weir_session *s)
             return session_fail(s, WEIR_EUPSWITCH, NULL);
         if (s->up_res.status == 101 || s->up_res.status >= 200)
             break;
-        TRY(count_interim(s));
+        TRY(forward_count_interim(s));
         TRY(relay_interim(s));
     }
     s->answered = rt_now();

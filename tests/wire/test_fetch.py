@@ -272,3 +272,18 @@ def test_https(fetch, origin, weir, tmp_path, alpn):
         assert c.ask(ask(f"https://localhost:{port}/", f"Fetch-Ca: {authority.ca}")).body == b"200 yes"
     assert c.ask(ask(f"https://localhost:{port}/")).status == 502
     p.wait_text("certificate")
+
+
+def test_interim_heads_without_end(fetch, origin):
+    """A service that says nothing else is given up before it has filled the memory."""
+    def script(conn):
+        conn.request()
+        try:
+            for _ in range(2000):
+                conn.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 100)
+        except OSError:
+            return
+        conn.send(yes())
+    p = fetch(origin())
+    assert p.ask(ask(f"http://{origin(script).name}/")).status == 502
+    p.wait_text("interim responses without an end")
