@@ -15,7 +15,8 @@ struct permit_waiter {
     enum told told;
 };
 
-static void enlist(struct permits *p, struct permit_waiter *me)
+/* Not inlined, or gcc 12 fears for `me`, which is out of the line before its function returns. */
+static __attribute__((noinline)) void enlist(struct permits *p, struct permit_waiter *me)
 {
     me->next = NULL;
     if (p->first == NULL)
