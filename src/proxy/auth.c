@@ -83,8 +83,11 @@ static bool may_enter(struct weir_session *s, const struct weir_basic_auth_confi
 {
     bool found = false;
 
-    for (const struct weir_user *u = c->users; u != NULL && u->name != NULL; u++)
-        found |= same_secret(name, u->name) & same_secret(password, u->password);
+    for (const struct weir_user *u = c->users; u != NULL && u->name != NULL; u++) {
+        bool named = same_secret(name, u->name), proven = same_secret(password, u->password);
+
+        found |= named && proven;
+    }
     return found || (c->check != NULL && c->check(s, name, password));
 }
 
