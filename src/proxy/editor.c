@@ -120,8 +120,8 @@ bool editors_read_all(const struct editing *chain)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* The piece is its writer's, who leaves: nobody takes it any more. Whoever has it already comes back
- * for the next one, or ends, by the same limit or cancelling. */
+/* The piece is its writer's, who leaves: nobody takes it any more. Whoever has it already comes
+ * back for the next one, or ends, by the same limit or cancelling. */
 static int take_back(struct stage *st, int rc)
 {
     co_mask();
