@@ -319,6 +319,7 @@ static struct deadline next_step(struct h2_conn *c, bool idle)
     struct deadline until = { .at = MIN(next_lingering(c), h2_alive_next(c)),
                               .err = WEIR_EIDLETIME };
 
+    until.at = MIN(until.at, h2_squeeze_next(c));
     if (c->drain_until != 0 && !c->drained)
         until.at = MIN(until.at, c->drain_until);
     else if (idle && c->head_since == 0)

@@ -85,6 +85,7 @@ struct h2_stream {
     int32_t id;
     bool listed; /* in conn->streams */
     bool head_in, head_out, out_ended, end_sent, dropped, closed;
+    bool squeezed;  /* the window left to it is hardly worth a frame */
     bool malformed; /* what came on it broke the rules */
 };
 
@@ -143,6 +144,9 @@ struct h2_conn {
     bool held;                    /* posts wait for the answer */
     bool wants_h1;                /* its GOAWAY said so */
 
+    int64_t squeezed_at; /* since then a stream is `squeezed`; 0: none is */
+    bool squeezes;       /* small windows are used now */
+
     /* what a peer may do that costs us */
     int64_t budget, budget_at;
     struct h2_frames frames;
@@ -181,6 +185,8 @@ int h2_data_sent(struct h2_conn *c, struct h2_stream *st, const uint8_t *head, s
 ssize_t h2_data_read(struct h2_stream *st, size_t max, uint32_t *flags);
 void h2_out_free(struct h2_out *list);
 void h2_credit_rest(struct h2_stream *st); /* of what came and nobody will read */
+void h2_window_opened(struct h2_conn *c);            /* the peer has given more of one */
+int64_t h2_squeeze_next(const struct h2_conn *c); /* when small windows are used all the same */
 
 /* h2_stream.c */
 struct h2_stream *h2_stream_new(struct h2_conn *c);

@@ -8,9 +8,12 @@
 #include "http/h2_parts.h"
 #include "runtime/runtime.h"
 
+#define SQUEEZE_AFTER (50 * WEIR_MS)
+
 enum {
     FRAME_HEAD = 9,
     FRAME_ROOM = 16384 + 64, /* the largest chunk that nghttp2 hands out */
+    FRAME_WORTH = 4096, /* what is left of a window is used if it is so large, or half of it */
     DRIBBLE = 256,           /* a window that is smaller than this is hardly one */
 };
 
@@ -97,6 +100,53 @@ static void send_trailers(struct h2_stream *st, uint32_t *flags)
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 }
 
+/* ---- windows that are nearly used up ---------------------------------------------------------- */
+
+/* A peer that gives back each frame's bytes at once, a usual one, would get ever smaller frames if
+ * what is left of a window were used to the last byte: each small one comes back as a small window
+ * (RFC 9293 3.8.6.2.1 tells of TCP's). So a window waits until it is worth a frame, or for a
+ * moment, as some peers open none before it is used up. */
+static size_t worth_a_frame(const struct h2_conn *c)
+{
+    uint32_t whole =
+        nghttp2_session_get_remote_settings(c->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+
+    return MIN(FRAME_WORTH, whole / 2);
+}
+
+static bool window_waits(struct h2_stream *st, size_t max, size_t left)
+{
+    struct h2_conn *c = st->conn;
+
+    if (max >= left || c->squeezes || max >= worth_a_frame(c))
+        return false;
+    st->squeezed = true;
+    if (c->squeezed_at == 0)
+        c->squeezed_at = rt_now();
+    return true;
+}
+
+void h2_window_opened(struct h2_conn *c)
+{
+    if (c->squeezed_at == 0)
+        return;
+    c->squeezed_at = 0;
+    for (struct link *l = c->streams.next; l != &c->streams; l = l->next) {
+        struct h2_stream *st = container_of(l, struct h2_stream, link);
+
+        if (st->squeezed)
+            nghttp2_session_resume_data(c->session, st->id);
+        st->squeezed = false;
+    }
+}
+
+int64_t h2_squeeze_next(const struct h2_conn *c)
+{
+    return c->squeezed_at != 0 ? c->squeezed_at + SQUEEZE_AFTER : INT64_MAX;
+}
+
+/* ---- bodies, read by nghttp2 ------------------------------------------------------------------ */
+
 /* How much of the body may leave now; the copy is made in h2_data_sent. */
 ssize_t h2_data_read(struct h2_stream *st, size_t max, uint32_t *flags)
 {
@@ -110,6 +160,10 @@ ssize_t h2_data_read(struct h2_stream *st, size_t max, uint32_t *flags)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     o = first_piece(st);
+    if (o != NULL && o->kind != H2_OUT_TRAILERS && window_waits(st, max, o->len - o->off)) {
+        spin_unlock(&st->lock);
+        return NGHTTP2_ERR_DEFERRED;
+    }
     if (o != NULL && o->kind != H2_OUT_TRAILERS) {
         n = MIN(max, o->len - o->off);
         dribbles = max < DRIBBLE && n == max;
@@ -342,7 +396,7 @@ void h2_take_posts(struct h2_conn *c)
 
 /* ---- frames ---------------------------------------------------------------------------------- */
 
-void h2_collect(struct h2_conn *c)
+static void collect(struct h2_conn *c)
 {
     while (!out_full(c)) {
         const uint8_t *bytes;
@@ -356,4 +410,15 @@ void h2_collect(struct h2_conn *c)
             return;
         }
     }
+}
+
+void h2_collect(struct h2_conn *c)
+{
+    bool moment_over = rt_now() >= h2_squeeze_next(c);
+
+    if (moment_over)
+        h2_window_opened(c);
+    c->squeezes = moment_over;
+    collect(c);
+    c->squeezes = false;
 }

@@ -274,6 +274,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     case NGHTTP2_SETTINGS:
         c->greeted = true;
         settle_limit(c);
+        h2_window_opened(c);
         spend(c, COST_SETTINGS, "too many SETTINGS frames");
         break;
     case NGHTTP2_PING:
@@ -283,6 +284,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         break;
     case NGHTTP2_WINDOW_UPDATE:
         spend(c, COST_WINDOW, "too many WINDOW_UPDATE frames");
+        h2_window_opened(c);
         break;
     case NGHTTP2_PRIORITY_UPDATE:
         check_update(c, frame->ext.payload);

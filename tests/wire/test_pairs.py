@@ -1,9 +1,11 @@
 """HTTP/1 and HTTP/2 on either side: the same exchanges, whatever the versions, one table for all."""
 
+import random
 import threading
 
 import pytest
 
+from weirtest import h2 as wire
 from weirtest import poll, why
 from weirtest.pairs import HOST, VERSIONS, Down, ends
 
@@ -145,6 +147,30 @@ def receive(c, sent, data):
     else:
         assert int(c.client.reader.line(), 16) == len(data)
         assert c.client.reader.exactly(len(data) + 2) == data + b"\r\n"
+
+
+def test_pieces_of_odd_sizes(pair):
+    """A peer that gives back the bytes of each frame at once gets no ever smaller frames."""
+    rnd = random.Random(7)
+    pieces = [b"x" * rnd.randint(1, 6000) for _ in range(1000)]
+
+    def answer(x):
+        got = len(x.read())
+        x.begin(200, f"X-Got: {got}")
+        for piece in pieces:
+            x.piece(piece)
+        x.finish()
+    c = pair(answer)
+    total = sum(len(p) for p in pieces)
+    sent = c.request("POST", "/", length=None)
+    for piece in pieces:
+        sent.piece(piece)
+    sent.finish()
+    res = sent.answer()
+    assert res.whole and len(res.body) == total and res.get("X-Got") == str(total)
+    if c.version == "h2":
+        sizes = [len(f.payload) for f in c.conn.frames if f.kind == wire.DATA]
+        assert sum(s < 256 for s in sizes) < 100, sorted(sizes)[:200]
 
 
 # Trailers.
