@@ -12,7 +12,7 @@ struct proxy {
     bool listen_tls[WEIR_LISTENERS];
     unsigned listen_count;
     const char *cert, *key;
-    bool shared_key, h2c, upstream_h2;
+    bool shared_key, h2c, upstream_h2, grpc_web;
     char **upstreams; /* as many as there can be operands */
     unsigned upstream_count;
     struct weir_lb_health health;
@@ -183,6 +183,13 @@ static const char *set_upstream_ping(void *state, const char *value)
     return p->peer.ping_after < 10 * WEIR_MS ? "must be at least 10ms" : NULL;
 }
 
+static const char *set_grpc_web(void *state, const char *value)
+{
+    (void)value;
+    ((struct proxy *)state)->grpc_web = true;
+    return NULL;
+}
+
 static const char *set_h2c(void *state, const char *value)
 {
     (void)value;
@@ -259,6 +266,11 @@ static const struct weir_option options[] = {
         .help = "an HTTP/2 connection to an upstream that was silent for so long is sent a PING; "
                 "without an answer within as long again it has ended [10s]",
         .set = set_upstream_ping,
+    },
+    {
+        .name = "grpc-web",
+        .help = "clients may speak gRPC-Web to upstreams that speak gRPC",
+        .set = set_grpc_web,
     },
     {
         .name = "ca",
@@ -377,6 +389,8 @@ int proxy_run(const struct command *self, int argc, char **argv)
     };
 
     p.lb = lb;
+    if (p.grpc_web)
+        service.modules[0].module = &weir_grpc_web;
     memcpy(service.error_pages, p.pages, sizeof p.pages);
     for (unsigned i = 0; i < p.upstream_count; i++)
         weir_lb_add(lb, p.upstreams[i]);

@@ -16,12 +16,13 @@ extern "C" {
 struct weir_module;
 
 /* A module at work in one request: `config` is what the service or weir_use gave it, `ctx` its
- * `ctx_size` zeroed bytes. `off`, set by any phase, ends its part in this request. */
+ * `ctx_size` zeroed bytes. `off`, set by any phase, ends its part in this request; `passes`, set by a
+ * phase of heads, only for the bodies of this try, which then go on as they are. */
 struct weir_use {
     const struct weir_module *module;
     const void               *config;
     void                     *ctx;
-    bool                      off;
+    bool                      off, passes;
 };
 
 /* Name the phases you care about. They do what those of struct weir_proxy with the same names do,
@@ -107,6 +108,10 @@ struct weir_basic_auth_config {
 
 /* The name that weir_basic_auth has let in; absent: none. Never blocks. */
 weir_str weir_basic_auth_user(struct weir_session *s);
+
+/* gRPC-Web of clients becomes gRPC, for upstreams that speak that (docs/grpc.md). It has no
+ * configuration. */
+extern const struct weir_module weir_grpc_web;
 
 /* Who may ask at all, by address: 403 for others. `deny` is looked at first. Clients of a Unix
  * socket may. */

@@ -18,14 +18,14 @@ static const weir_str digests[] = {
 bool body_may_grow_up(const struct weir_session *s)
 {
     return ((s->service->proxy->request_body_filter != NULL && !s->request_unchanged) ||
-            s->edit_up != NULL || (s->uses != NULL && s->uses->request_body)) &&
+            s->edit_up != NULL || modules_filter_up(s)) &&
            s->down->framing.mode != BODY_NONE;
 }
 
 bool body_may_grow_down(const struct weir_session *s)
 {
     return (s->service->proxy->response_body_filter != NULL && !s->response_unchanged) ||
-           s->edit_down != NULL || (s->uses != NULL && s->uses->response_body);
+           s->edit_down != NULL || modules_filter_down(s);
 }
 
 static bool same(const struct weir_head *now, const struct weir_head *was, weir_str name)
@@ -117,7 +117,7 @@ int body_filter_up(struct weir_session *s, weir_str *piece)
 
     if (s->down->framing.mode == BODY_NONE)
         return 0;
-    if (s->uses != NULL && s->uses->request_body)
+    if (s->uses != NULL)
         rc = modules_request_body(s, piece, replay_ended(s));
     if (rc == 0)
         rc = PHASE(s, request_body_filter, s, piece, replay_ended(s));
@@ -132,9 +132,11 @@ int body_filter_down(struct weir_session *s, weir_str *piece)
     if (up->framing.mode == BODY_NONE)
         return 0;
     rc = PHASE(s, response_body_filter, s, piece, up->body_done);
-    if (rc == 0 && s->uses != NULL && s->uses->response_body)
-        rc = modules_response_body(s, piece, up->body_done);
-    return rc == 0 && up->body_done ? filter_trailers_down(s) : rc;
+    if (rc == 0 && up->body_done)
+        rc = filter_trailers_down(s);
+    if (rc == 0 && s->uses != NULL)
+        rc = modules_response_body(s, piece, up->body_done); /* and what is to become of trailers */
+    return rc;
 }
 
 int body_written(struct weir_session *s, int rc, bool promised)

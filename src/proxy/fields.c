@@ -200,6 +200,7 @@ int fields_for_upstream(struct weir_session *s)
     count_down(s, up);
     if (up->failed != 0)
         return session_fail(s, up->failed, NULL);
+    s->te_trailers = head_lists_token(&s->req, FIELD_TE, LIT("trailers"));
     TRY(websocket_ask(s));
     rc = s->uses != NULL ? modules_upstream_request(s, up) : 0;
     if (rc == 0)

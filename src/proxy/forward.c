@@ -18,9 +18,10 @@
 
 enum { INTERIM_MAX = 2 * 1024 * 1024, INTERIM_COST = 1024 };
 
+/* Why the upstream takes no more is told by its response, or by the lack of one. */
 static bool broke_upstream(int rc)
 {
-    return rc == WEIR_EUPRESET || rc == WEIR_EUPTIME || rc == WEIR_ETRYTIME;
+    return rc < 0 && weir_error_source(rc) == WEIR_SRC_UPSTREAM;
 }
 
 /* The next piece of the request body, and what the filter makes of it. 0
@@ -55,7 +56,7 @@ static int write_upstream(struct weir_session *s, const struct http_message *m, 
 static bool may_pass_up(const struct weir_session *s)
 {
     return s->service->proxy->request_body_filter == NULL &&
-           (s->uses == NULL || !s->uses->request_body) && replay_passes(s) &&
+           !modules_filter_up(s) && replay_passes(s) &&
            http_may_pass(s->down, s->up_http);
 }
 
@@ -213,7 +214,7 @@ static int send_request(struct weir_session *s)
         .head = &s->up_req,
         .framing = s->down->framing,
         .upgrade = s->upgrade,
-        .te_trailers = head_lists_token(&s->req, FIELD_TE, LIT("trailers")),
+        .te_trailers = s->te_trailers,
     };
     weir_str piece;
     int rc;
@@ -356,7 +357,7 @@ static struct http_message plan_response(struct weir_session *s, weir_str piece,
 static bool may_pass_down(const struct weir_session *s)
 {
     return s->service->proxy->response_body_filter == NULL && s->edit_down == NULL &&
-           (s->uses == NULL || !s->uses->response_body) &&
+           !modules_filter_down(s) &&
            !s->service->finish && http_may_pass(s->up_http, s->down);
 }
 

@@ -24,8 +24,6 @@ static struct weir_use *add(struct weir_session *s, const struct weir_module *mo
             return NULL;
         memset(use->ctx, 0, module->ctx_size);
     }
-    uses->request_body |= module->request_body_filter != NULL;
-    uses->response_body |= module->response_body_filter != NULL;
     uses->count++;
     return use;
 }
@@ -71,29 +69,29 @@ int modules_begin(struct weir_session *s)
     return 0;
 }
 
-/* One phase of one module. */
-#define CALL(s, u, phase, ...) \
-    ((u)->off || (u)->module->phase == NULL \
+/* One phase of one module; `skip`: not now. */
+#define CALL(s, u, skip, phase, ...) \
+    ((u)->off || (skip) || (u)->module->phase == NULL \
          ? WEIR_OK \
          : (co_label((u)->module->name, #phase), \
             phase_result((s), (u)->module->phase((s), (u)__VA_ARGS__))))
 
 /* Those that are there when it begins, from the client's side or towards it. */
-#define ALL_UP(s, phase, ...) \
+#define ALL_UP(s, skip, phase, ...) \
     do { \
         for (unsigned i_ = 0, n_ = (s)->uses->count; i_ < n_; i_++) { \
             struct weir_use *u_ = &(s)->uses->use[i_]; \
-            int rc_ = CALL(s, u_, phase, __VA_ARGS__); \
+            int rc_ = CALL(s, u_, skip, phase, __VA_ARGS__); \
             if (rc_ != 0) \
                 return rc_; \
         } \
         return 0; \
     } while (0)
-#define ALL_DOWN(s, phase, ...) \
+#define ALL_DOWN(s, skip, phase, ...) \
     do { \
         for (unsigned i_ = (s)->uses->count; i_-- > 0;) { \
             struct weir_use *u_ = &(s)->uses->use[i_]; \
-            int rc_ = CALL(s, u_, phase, __VA_ARGS__); \
+            int rc_ = CALL(s, u_, skip, phase, __VA_ARGS__); \
             if (rc_ != 0) \
                 return rc_; \
         } \
@@ -103,37 +101,61 @@ int modules_begin(struct weir_session *s)
 
 int modules_early_request(struct weir_session *s)
 {
-    ALL_UP(s, early_request_filter, );
+    ALL_UP(s, false, early_request_filter, );
 }
 
 int modules_request(struct weir_session *s)
 {
-    ALL_UP(s, request_filter, );
+    ALL_UP(s, false, request_filter, );
 }
 
 int modules_upstream_request(struct weir_session *s, struct weir_head *req)
 {
-    ALL_UP(s, upstream_request_filter, WITH(req));
+    for (unsigned i = 0; i < s->uses->count; i++)
+        s->uses->use[i].passes = false; /* what was said in an earlier try */
+    ALL_UP(s, false, upstream_request_filter, WITH(req));
+}
+
+bool modules_filter_up(const struct weir_session *s)
+{
+    for (unsigned i = 0; s->uses != NULL && i < s->uses->count; i++) {
+        const struct weir_use *u = &s->uses->use[i];
+
+        if (!u->off && !u->passes && u->module->request_body_filter != NULL)
+            return true;
+    }
+    return false;
+}
+
+bool modules_filter_down(const struct weir_session *s)
+{
+    for (unsigned i = 0; s->uses != NULL && i < s->uses->count; i++) {
+        const struct weir_use *u = &s->uses->use[i];
+
+        if (!u->off && !u->passes && u->module->response_body_filter != NULL)
+            return true;
+    }
+    return false;
 }
 
 int modules_request_body(struct weir_session *s, weir_str *chunk, bool end)
 {
-    ALL_UP(s, request_body_filter, WITH(chunk, end));
+    ALL_UP(s, u_->passes, request_body_filter, WITH(chunk, end));
 }
 
 int modules_upstream_response(struct weir_session *s, struct weir_head *res)
 {
-    ALL_DOWN(s, upstream_response_filter, WITH(res));
+    ALL_DOWN(s, false, upstream_response_filter, WITH(res));
 }
 
 int modules_response(struct weir_session *s, struct weir_head *res)
 {
-    ALL_DOWN(s, response_filter, WITH(res));
+    ALL_DOWN(s, false, response_filter, WITH(res));
 }
 
 int modules_response_body(struct weir_session *s, weir_str *chunk, bool end)
 {
-    ALL_DOWN(s, response_body_filter, WITH(chunk, end));
+    ALL_DOWN(s, u_->passes, response_body_filter, WITH(chunk, end));
 }
 
 void modules_logging(struct weir_session *s, int err)

@@ -10,7 +10,6 @@
 /* In their order from client to upstream. */
 struct uses {
     unsigned count;
-    bool request_body, response_body; /* one has a filter of these */
     struct weir_use use[WEIR_MODULES];
 };
 
@@ -25,6 +24,10 @@ int modules_request_body(struct weir_session *s, weir_str *chunk, bool end);
 int modules_upstream_response(struct weir_session *s, struct weir_head *res);
 int modules_response(struct weir_session *s, struct weir_head *res);
 int modules_response_body(struct weir_session *s, weir_str *chunk, bool end);
+/* Does one take part that may change bodies? */
+bool modules_filter_up(const struct weir_session *s);
+bool modules_filter_down(const struct weir_session *s);
+
 void modules_logging(struct weir_session *s, int err);
 
 #endif

@@ -77,6 +77,7 @@ struct weir_session {
     size_t interim;       /* what the heads of interim responses came to */
 
     weir_str upgrade; /* the protocols that the client offers; absent: none */
+    bool te_trailers; /* the upstream may send trailers: the client takes them, or a module does */
     weir_str websocket_key; /* sent along with it for a client of HTTP/2 */
 
     struct scope scope;
