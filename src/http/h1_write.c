@@ -160,6 +160,19 @@ static int put_body(struct h1_conn *c, weir_str piece, bool end, char line[CHUNK
     return 0;
 }
 
+/* Behind a head that did not leave whole nothing can: not even one that tells of the failure. */
+static int send_all(struct h1_conn *c, struct output *out, struct pace *pace)
+{
+    uint64_t before = pace->bytes;
+    int rc;
+
+    TRY(co_check());
+    rc = stream_write(&c->net, out->iov, out->n, pace);
+    if (rc < 0 && (pace->bytes != before || c->net.filter != NULL))
+        c->http.head_sent = true; /* a record of TLS may be on its way as well */
+    return rc;
+}
+
 int h1_write(struct http_stream *st, const struct http_message *m, weir_str piece, bool end,
              struct pace *pace)
 {
@@ -175,7 +188,7 @@ int h1_write(struct http_stream *st, const struct http_message *m, weir_str piec
         rc = put_body(c, piece, end, line, &out);
     c->net.more = st->more && c->net.drains && c->write_left >= H1_PASS_MIN;
     if (rc == 0 && out.n > 0)
-        rc = stream_write(&c->net, out.iov, out.n, pace);
+        rc = send_all(c, &out, pace);
     output_done(&out);
     if (rc == 0 && end && c->tunnel_out)
         rc = stream_finish(&c->net, pace);

@@ -206,6 +206,8 @@ static enum next serve_h2(struct downstream *d)
     if (!downstream_h2_serve(d))
         return NEXT_CLOSE;
     h1_release(&d->h1);
+    if (stream_pending(&d->h1.net)) /* what TLS holds already gives no event */
+        return NEXT_SERVE;
     return slot_arm(d->h1.net.slot, idle_until(d)) ? NEXT_IDLE : NEXT_SERVE;
 }
 
