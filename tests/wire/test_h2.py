@@ -310,7 +310,7 @@ def test_priorities(weir, origin):
     """RFC 9218: of two responses that wait for a window, the more urgent one is sent first; a
     PRIORITY_UPDATE changes that."""
     def page(req):
-        n = 100000 if req.target == "/1" else 4000
+        n = 100000 if req.target == "/1" else 8000
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % n + b"x" * n
     o = origin(serve(page))
     c = h2(weir("--h2c", o), settings=((INITIAL_WINDOW_SIZE, 1 << 20),), credit=False)
@@ -320,15 +320,15 @@ def test_priorities(weir, origin):
     high = c.request("GET", "/3", "priority: u=1")
     c.until(lambda: low.fields and high.fields)
     c.pong()
-    c.give(0, 4000)
+    c.give(0, 8000)
     c.until(lambda: c.window == 0)
     assert high.ended and not low.body, "the urgent one comes first"
     c.send(frame(PRIORITY_UPDATE, 0, 0, low.number.to_bytes(4, "big") + b"u=7"))
-    c.give(0, 4000)
+    c.give(0, 8000)
     c.until(lambda: c.window == 0)
-    assert len(first.body) == 65535 + 4000 and not low.body, "it has become the least urgent"
+    assert len(first.body) == 65535 + 8000 and not low.body, "it has become the least urgent"
     c.give(0, 200000)
-    assert len(c.receive(first).body) == 100000 and len(c.receive(low).body) == 4000
+    assert len(c.receive(first).body) == 100000 and len(c.receive(low).body) == 8000
 
 
 def test_frames_leave_together(weir, origin, tmp_path):
