@@ -36,7 +36,7 @@ FOREIGN = {'openssl/': ('src/tls/', 'gateway/demo_tls.c')}
 WORDS = [
     (r'__thread|_Thread_local|thread_local', {'src/runtime/worker.c'},
      'a coroutine may wake on another thread: thread-local data lives in src/runtime/worker.c'),
-    (r'errno', {'src/runtime/sys.c', 'src/runtime/sys.h'},
+    (r'errno', {'src/runtime/sys.c', 'src/runtime/sys.h', 'src/base/inject.c'},
      'system calls return -errno through src/runtime/sys.h; errno itself stays there'),
 ]
 

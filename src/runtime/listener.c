@@ -16,6 +16,7 @@ struct listener_slot {
     struct spin lock; /* guards `listening` and the registrations */
     bool listening;
     _Atomic unsigned left; /* workers that have not let go yet, while it closes */
+    struct post posts[];   /* to each worker, for that */
 };
 
 static _Atomic(struct listener_slot *) table[LISTENERS];
@@ -43,7 +44,7 @@ static void unregister_all(struct listener_slot *l)
 
 struct listener_slot *listener_new(int fd, void (*ready)(int fd, void *owner), void *owner)
 {
-    struct listener_slot *l = malloc(sizeof *l), *none;
+    struct listener_slot *l = malloc(sizeof *l + rt.count * sizeof l->posts[0]), *none;
 
     if (l == NULL)
         return NULL;
@@ -108,7 +109,7 @@ void listener_close(struct listener_slot **listener)
     atomic_store(&table[l->index], NULL);
     atomic_store(&l->left, rt.count);
     for (unsigned i = 0; i < rt.count; i++)
-        ensure(rt_post(i, let_go, l) == 0);
+        worker_post(rt.workers[i], &l->posts[i], let_go, l);
 }
 
 void listener_event(uint32_t index)

@@ -107,29 +107,33 @@ struct armed {
     _Alignas(64) char stack[ALT_SIZE];
 };
 
-int overflow_arm(void **memory)
+void *overflow_new(void)
 {
-    struct armed *a =
-        mmap(NULL, sizeof *a, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *a = mmap(NULL, sizeof(struct armed), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                   -1, 0);
 
-    if (a == MAP_FAILED)
-        return WEIR_ENOMEM;
-    if (sigaltstack(&(stack_t){ .ss_sp = a->stack, .ss_size = sizeof a->stack }, &a->before) < 0) {
-        munmap(a, sizeof *a);
-        return WEIR_ENOMEM;
-    }
-    install();
-    *memory = a;
-    return 0;
+    return a != MAP_FAILED ? a : NULL;
 }
 
-void overflow_disarm(void **memory)
+void overflow_free(void **memory)
 {
-    struct armed *a = *memory;
-
-    if (a == NULL)
-        return;
-    sigaltstack(&a->before, NULL);
-    munmap(a, sizeof *a);
+    if (*memory != NULL)
+        munmap(*memory, sizeof(struct armed));
     *memory = NULL;
+}
+
+void overflow_arm(void *memory)
+{
+    struct armed *a = memory;
+    const stack_t stack = { .ss_sp = a->stack, .ss_size = sizeof a->stack };
+
+    ensure(sigaltstack(&stack, &a->before) == 0);
+    install();
+}
+
+void overflow_disarm(void *memory)
+{
+    const struct armed *a = memory;
+
+    sigaltstack(&a->before, NULL);
 }

@@ -8,11 +8,15 @@
 
 #include "base/base.h"
 
-/* Each worker thread gets a signal stack of its own; the first call also installs the handlers for
- * SIGSEGV and SIGBUS. 0 or WEIR_ENOMEM. overflow_disarm, on the same thread, restores the signal
- * stack that was there before, and clears `*memory`. */
-must_use int overflow_arm(void **memory);
-void overflow_disarm(void **memory);
+/* Each worker thread gets a signal stack of its own. Its memory is asked for before the thread is
+ * started: NULL if there is none. */
+must_use void *overflow_new(void);
+void overflow_free(void **memory);
+
+/* On the thread; the first call also installs the handlers for SIGSEGV and SIGBUS. overflow_disarm,
+ * on the same thread, restores the signal stack that was there before. */
+void overflow_arm(void *memory);
+void overflow_disarm(void *memory);
 
 /* Whose code runs on this thread: two static strings ("proxy balancer", "request_filter"). Called
  * in the handler, so it only reads memory. Set before the first overflow_arm; may be NULL. */

@@ -94,8 +94,8 @@ int permits_take(struct permits *p, struct spin *lock, struct deadline until)
     }
     if (me.told == TOLD_CLOSED)
         return WEIR_ECLOSED;
-    if (!co_canceled(me.co))
-        return 0;
+    if (!co_canceled(me.co) || p->closed)
+        return 0; /* closed: others were told that nothing is left, so nobody would take it */
     permits_give(p);
     return WEIR_ECANCELED;
 }

@@ -3,8 +3,9 @@
  *
  * Fair: who comes later queues behind who waits. A permit that is given goes to the first in line,
  * who finds it whatever woke him; who was given one and was cancelled meanwhile passes it on
- * (RUNTIME.md R3, D4), so none is lost. The owner guards it by a spinlock, which it holds for every
- * call here, so that several lines and the data beside them change in one step. */
+ * (RUNTIME.md R3, D4), so none is lost; once it is closed he keeps it. The owner guards it by a
+ * spinlock, which it holds for every call here, so that several lines and the data beside them
+ * change in one step. */
 #ifndef RUNTIME_PERMITS_H
 #define RUNTIME_PERMITS_H
 

@@ -73,13 +73,15 @@ static struct worker *worker_new(unsigned id)
     wheel_init(&w->wheel, clock_now());
     w->epoll = sys_epoll_create();
     w->wake_fd = sys_eventfd();
-    if (w->epoll >= 0 && w->wake_fd >= 0 &&
+    w->signal_stack = overflow_new();
+    if (w->epoll >= 0 && w->wake_fd >= 0 && w->signal_stack != NULL &&
         sys_epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->wake_fd, &ev) >= 0)
         return w;
     if (w->epoll >= 0)
         sys_close(w->epoll);
     if (w->wake_fd >= 0)
         sys_close(w->wake_fd);
+    overflow_free(&w->signal_stack);
     free(w);
     return NULL;
 }
@@ -88,6 +90,7 @@ static void worker_free(struct worker *w)
 {
     sys_close(w->epoll);
     sys_close(w->wake_fd);
+    overflow_free(&w->signal_stack);
     free(w);
 }
 
@@ -114,6 +117,7 @@ static int make_all(const struct rt_config *config)
         .no_steal = config->no_steal,
     };
     rt.starved_end = &rt.starved;
+    rt.late_end = &rt.late;
     overflow_label = labels;
     TRY(stacks_init(config->stack_size, config->max_stacks));
     TRY(slab_start(&rt.cos, sizeof(struct co), COS_MAX, co_init));
@@ -194,18 +198,36 @@ void rt_stop(void)
 }
 
 struct start {
+    struct post post;
+    struct start *next;
     void (*fn)(void *);
     void *arg;
 };
 
-/* From a thread that is no worker: worker 0 starts it, as soon as it can. */
+/* From a thread that is no worker: worker 0 starts it, as soon as it can: in its turn, behind those
+ * that wait already, and every 10 ms while no stack comes free. */
 static void start_here(void *arg)
 {
     struct start *s = arg;
 
-    if (strand_start(s->fn, s->arg) < 0 && rt_post(0, start_here, s) == 0)
-        return;
-    free(s);
+    s->next = NULL;
+    *rt.late_end = s;
+    rt.late_end = &s->next;
+    atomic_fetch_add_explicit(&rt.late_count, 1, memory_order_relaxed);
+    starts_late();
+}
+
+void starts_late(void)
+{
+    struct start *s;
+
+    while ((s = rt.late) != NULL && strand_start(s->fn, s->arg) == 0) {
+        rt.late = s->next;
+        if (rt.late == NULL)
+            rt.late_end = &rt.late;
+        atomic_fetch_sub_explicit(&rt.late_count, 1, memory_order_relaxed);
+        free(s);
+    }
 }
 
 int strand_start_elsewhere(void (*fn)(void *), void *arg)
@@ -215,10 +237,8 @@ int strand_start_elsewhere(void (*fn)(void *), void *arg)
     if (s == NULL)
         return WEIR_ENOMEM;
     *s = (struct start){ .fn = fn, .arg = arg };
-    if (rt_post(0, start_here, s) == 0)
-        return 0;
-    free(s);
-    return WEIR_ENOMEM;
+    worker_post(rt.workers[0], &s->post, start_here, s);
+    return 0;
 }
 
 void rt_stats(struct rt_stats *out)

@@ -6,6 +6,7 @@
  * tests/unit/test_rt_schedule_*.c. */
 #include <limits.h>
 
+#include "base/inject.h"
 #include "runtime/sys.h"
 #include "runtime/worker.h"
 
@@ -289,7 +290,7 @@ void slot_drained(struct slot *s, enum dir d, uint64_t w, bool eagain)
 
     if (eagain)
         flags = SLOT_READY | SLOT_HUP | SLOT_ERR; /* a true HUP never gives EAGAIN */
-    else if (slot_flags(w) & (SLOT_HUP | SLOT_ERR))
+    else if (slot_flags(w) & (SLOT_HUP | SLOT_ERR) || inject_on())
         return; /* a FIN came with the data, and gives no edge of its own (B1) */
     cas(s, d, &w, w & ~(flags << SLOT_FLAG_SHIFT)); /* failed: a new edge, which stays */
 }

@@ -10,6 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/inject.h"
+
 #define WRAPPER __attribute__((noinline))
 
 const char *const sys_names[CALL_COUNT] = {
@@ -38,16 +40,76 @@ void sys_counts(struct sys_counts *out)
         out->calls[i] = atomic_load_explicit(&counts[i], memory_order_relaxed);
 }
 
-/* The result of a system call, with -errno for -1. ONCE does not retry, RETRY does on EINTR. */
-#define ONCE(name, call) (count(CALL_##name), negative(call))
-#define RETRY(name, call) \
+/* What each call may fail with, in a build that injects faults; nothing that would be a lie, such as
+ * EAGAIN where there are bytes, or a close that left the descriptor open. */
+enum { WAYS = 4 };
+static const uint8_t ways_to_fail[CALL_COUNT][WAYS] = {
+    [CALL_recv] = { EINTR, ECONNRESET, ETIMEDOUT, ENOMEM },
+    [CALL_send] = { EINTR, ECONNRESET, EPIPE, ENOBUFS },
+    [CALL_writev] = { EINTR, ECONNRESET, EPIPE, ENOMEM },
+    [CALL_read] = { EINTR, EINTR, EINTR, EINTR },
+    [CALL_write] = { EINTR, EINTR, EINTR, EINTR },
+    [CALL_socket] = { EMFILE, ENFILE, ENOBUFS, ENOMEM },
+    [CALL_connect] = { ECONNREFUSED, ETIMEDOUT, EADDRNOTAVAIL, ENETUNREACH },
+    [CALL_bind] = { EADDRINUSE, EACCES, ENOMEM, EADDRNOTAVAIL },
+    [CALL_listen] = { EADDRINUSE, EADDRINUSE, EADDRINUSE, EADDRINUSE },
+    [CALL_accept] = { EINTR, EMFILE, ENFILE, ECONNABORTED },
+    [CALL_shutdown] = { ENOTCONN, ENOTCONN, ENOTCONN, ENOTCONN },
+    [CALL_setsockopt] = { ENOBUFS, ENOMEM, EINVAL, ENOPROTOOPT },
+    [CALL_getsockopt] = { ENOBUFS, ENOMEM, ENOBUFS, ENOMEM },
+    [CALL_epoll_create] = { EMFILE, ENFILE, ENOMEM, EMFILE },
+    [CALL_epoll_ctl] = { ENOMEM, ENOSPC, ENOMEM, ENOSPC },
+    [CALL_epoll_wait] = { EINTR, EINTR, EINTR, EINTR },
+    [CALL_eventfd] = { EMFILE, ENFILE, ENOMEM, ENODEV },
+    [CALL_pipe] = { EMFILE, ENFILE, EMFILE, ENFILE },
+    [CALL_splice] = { EINTR, ENOMEM, EINTR, ENOMEM },
+};
+
+/* The error that this call shall fail with; 0: it shall not. */
+static int failure(enum sys_call call)
+{
+    uint32_t roll = inject_roll();
+
+    return roll == 0 ? 0 : ways_to_fail[call][roll >> 1 & (WAYS - 1)];
+}
+
+/* The same for a connection; one that is said to be broken breaks. */
+static int broken(enum sys_call call, int fd)
+{
+    int err = failure(call);
+
+    if (err == ECONNRESET || err == EPIPE || err == ETIMEDOUT)
+        shutdown(fd, SHUT_RDWR);
+    return err;
+}
+
+/* How much of `len` is moved: all of it, or less. */
+static size_t cut(size_t len)
+{
+    uint32_t roll = len > 1 ? inject_roll() : 0;
+
+    return roll == 0 ? len : 1 + roll % (len - 1);
+}
+
+/* The result of a system call, with -errno for -1. ONCE does not retry, RETRY does on EINTR; HONEST
+ * never fails by injection. */
+#define HONEST(name, call) (count(CALL_##name), negative(call))
+#define UNLESS(failed, name, call) \
+    ({ \
+        int failed_ = failed; \
+        failed_ != 0 ? -failed_ : HONEST(name, call); \
+    })
+#define AGAIN(call) \
     ({ \
         ssize_t result_; \
         do \
-            result_ = ONCE(name, call); \
+            result_ = call; \
         while (result_ == -EINTR); \
         result_; \
     })
+#define ONCE(name, call)     UNLESS(failure(CALL_##name), name, call)
+#define RETRY(name, call)    AGAIN(ONCE(name, call))
+#define TRANSFER(name, call) AGAIN(UNLESS(broken(CALL_##name, fd), name, call))
 
 static ssize_t negative(ssize_t result)
 {
@@ -56,19 +118,24 @@ static ssize_t negative(ssize_t result)
 
 WRAPPER ssize_t sys_recv(int fd, void *buf, size_t len, int flags)
 {
-    return RETRY(recv, recv(fd, buf, len, flags));
+    return TRANSFER(recv, recv(fd, buf, cut(len), flags));
 }
 
 WRAPPER ssize_t sys_send(int fd, const void *buf, size_t len, int flags)
 {
-    return RETRY(send, send(fd, buf, len, flags | MSG_NOSIGNAL));
+    return TRANSFER(send, send(fd, buf, cut(len), flags | MSG_NOSIGNAL));
 }
 
 WRAPPER ssize_t sys_writev(int fd, const struct iovec *iov, int n, int flags)
 {
     struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+    struct iovec part = { iov[0].iov_base, cut(iov[0].iov_len) };
 
-    return RETRY(writev, sendmsg(fd, &msg, flags | MSG_NOSIGNAL));
+    if (part.iov_len < iov[0].iov_len) {
+        msg.msg_iov = &part;
+        msg.msg_iovlen = 1;
+    }
+    return TRANSFER(writev, sendmsg(fd, &msg, flags | MSG_NOSIGNAL));
 }
 
 WRAPPER ssize_t sys_read(int fd, void *buf, size_t len)
@@ -113,7 +180,7 @@ WRAPPER int sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len)
 /* On Linux the descriptor is gone also if it was interrupted; it may be another one already. */
 WRAPPER int sys_close(int fd)
 {
-    int rc = (int)ONCE(close, close(fd));
+    int rc = (int)HONEST(close, close(fd));
 
     return rc == -EINTR ? 0 : rc;
 }
@@ -140,6 +207,8 @@ WRAPPER int sys_epoll_create(void)
 
 WRAPPER int sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 {
+    if (op == EPOLL_CTL_DEL)
+        return (int)HONEST(epoll_ctl, epoll_ctl(epoll, op, fd, event));
     return (int)ONCE(epoll_ctl, epoll_ctl(epoll, op, fd, event));
 }
 
@@ -169,5 +238,5 @@ WRAPPER int sys_pipe(int fd[2], int size)
 
 WRAPPER ssize_t sys_splice(int from, int to, size_t len)
 {
-    return RETRY(splice, splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+    return RETRY(splice, splice(from, NULL, to, NULL, cut(len), SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
 }

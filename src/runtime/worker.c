@@ -249,21 +249,31 @@ static bool steal(struct worker *w)
 
 /* --- the inbox --- */
 
-int rt_post(unsigned id, void (*fn)(void *), void *arg)
+static void post(struct worker *w, struct post *p)
 {
-    struct worker *w = rt.workers[id];
-    struct post *p = malloc(sizeof *p);
-
-    if (p == NULL)
-        return WEIR_ENOMEM;
-    *p = (struct post){ .fn = fn, .arg = arg };
     spin_lock(&w->inbox_lock);
     *w->inbox_end = p;
     w->inbox_end = &p->next;
     atomic_store_explicit(&w->has_post, true, memory_order_release);
     spin_unlock(&w->inbox_lock);
     worker_wake(w);
+}
+
+int rt_post(unsigned id, void (*fn)(void *), void *arg)
+{
+    struct post *p = malloc(sizeof *p);
+
+    if (p == NULL)
+        return WEIR_ENOMEM;
+    *p = (struct post){ .fn = fn, .arg = arg };
+    post(rt.workers[id], p);
     return 0;
+}
+
+void worker_post(struct worker *w, struct post *p, void (*fn)(void *), void *arg)
+{
+    *p = (struct post){ .fn = fn, .arg = arg, .kept = true };
+    post(w, p);
 }
 
 static void drain_inbox(struct worker *w)
@@ -279,9 +289,12 @@ static void drain_inbox(struct worker *w)
     atomic_store_explicit(&w->has_post, false, memory_order_relaxed);
     spin_unlock(&w->inbox_lock);
     for (; p != NULL; p = next) {
-        next = p->next;
-        p->fn(p->arg);
-        free(p);
+        struct post done = *p;
+
+        next = done.next;
+        if (!done.kept)
+            free(p);
+        done.fn(done.arg);
     }
 }
 
@@ -317,6 +330,7 @@ static int sleep_ms(const struct worker *w, int64_t now)
     int64_t until = wheel_earliest(&w->wheel), ms;
 
     if (atomic_load_explicit(&rt.starved_count, memory_order_relaxed) > 0 ||
+        atomic_load_explicit(&rt.late_count, memory_order_relaxed) > 0 ||
         atomic_load_explicit(&rt.stopping, memory_order_relaxed))
         until = MIN(until, now + 10 * WEIR_MS);
     until = MIN(until, w->trim_at);
@@ -403,6 +417,8 @@ static void turn(struct worker *w, struct epoll_event *events)
     watch_others(w, events, EVENTS);
     if (unlikely(atomic_load_explicit(&rt.starved_count, memory_order_relaxed) > 0))
         slots_starved(w->now);
+    if (unlikely(atomic_load_explicit(&rt.late_count, memory_order_relaxed) > 0) && w->id == 0)
+        starts_late();
     queue_batch(w);
     watch_run(w);
     run_some(w);
@@ -417,7 +433,7 @@ void *worker_main(void *arg)
 
     self = w;
     fiber_thread(&w->fiber);
-    ensure(overflow_arm(&w->signal_stack) == 0);
+    overflow_arm(w->signal_stack);
     w->now = clock_now();
     while (!atomic_load_explicit(&rt.exiting, memory_order_acquire)) {
         turn(w, events);
@@ -425,6 +441,6 @@ void *worker_main(void *arg)
             worker_stopping(w);
     }
     drain_inbox(w);
-    overflow_disarm(&w->signal_stack);
+    overflow_disarm(w->signal_stack);
     return NULL;
 }

@@ -114,6 +114,7 @@ struct post {
     struct post *next;
     void (*fn)(void *);
     void *arg;
+    bool kept; /* its memory is somebody's */
 };
 
 struct run_queue {
@@ -173,6 +174,8 @@ struct runtime {
     struct slot *starved, **starved_end; /* linked by item.next */
     _Atomic unsigned starved_count;
     uint64_t starved_total;
+    struct start *late, **late_end; /* strands that other threads wait for; worker 0 only */
+    _Atomic unsigned late_count;
 };
 
 extern struct runtime rt;
@@ -182,6 +185,9 @@ extern struct runtime rt;
 struct worker *worker_self(void);
 void worker_queue(struct worker *w, struct strand *st); /* any thread */
 bool worker_wake(struct worker *w);                     /* false: it did not sleep */
+
+/* rt_post with memory of the caller's, free again once fn runs: cannot fail. */
+void worker_post(struct worker *w, struct post *p, void (*fn)(void *), void *arg);
 void *worker_main(void *worker);
 
 /* The part of worker.c that others may do for a stuck worker: all its events become flags and ready
@@ -229,6 +235,7 @@ void slots_starved(int64_t now); /* tries again */
 
 /* runtime.c */
 void worker_stopping(struct worker *w);
+void starts_late(void); /* tries again, on worker 0 */
 
 /* listener.c */
 void listener_event(uint32_t index);

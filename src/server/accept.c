@@ -15,6 +15,7 @@
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
 #include "server/refuse.h"
+#include "server/reserve.h"
 #include "server/workers.h"
 
 enum { ACCEPT_BATCH = 16 };
@@ -30,13 +31,17 @@ static void pause_gate(struct gate *g, unsigned why)
     g->paused |= why;
 }
 
+/* Without memory for its epolls it is tried again, as one that starves. */
 static void resume_gate(struct gate *g, unsigned why)
 {
     bool was = g->paused != 0;
 
     g->paused &= ~why;
-    if (was && g->paused == 0)
-        listener_resume(g->slot);
+    if (was && g->paused == 0 && listener_resume(g->slot) < 0) {
+        g->paused = PAUSE_STARVED;
+        atomic_fetch_add(&acceptor.starved, 1);
+        acceptor.wake();
+    }
 }
 
 /* So many connections may be open when a full service accepts again: a little below the bound, or
@@ -88,12 +93,16 @@ static void log_starved(struct gate *g, int err)
                     strerrordesc_np(-err));
 }
 
+/* Who waits while connections come and go will be accepted. If nothing has moved since the last
+ * try, one of them is told so, by means of the reserved descriptor. */
 static void starve(struct gate *g, int err)
 {
     pthread_mutex_lock(&acceptor.lock);
     if (!(g->paused & PAUSE_STARVED)) {
         if (!atomic_exchange(&g->starved, true))
             log_starved(g, err);
+        else if (acceptor.stuck)
+            reserve_refuse(g);
         pause_gate(g, PAUSE_STARVED);
         atomic_fetch_add(&acceptor.starved, 1);
     }
@@ -101,18 +110,19 @@ static void starve(struct gate *g, int err)
     acceptor.wake();
 }
 
-void accept_retry(void)
+void accept_retry(bool stuck)
 {
     if (atomic_load(&acceptor.starved) == 0)
         return;
     pthread_mutex_lock(&acceptor.lock);
+    atomic_store(&acceptor.starved, 0);
+    acceptor.stuck = stuck;
     for (struct front *f = acceptor.fronts; f != NULL; f = f->next) {
         for (struct gate *g = f->gates; g != NULL; g = g->next) {
             if (g->paused & PAUSE_STARVED)
                 resume_gate(g, PAUSE_STARVED);
         }
     }
-    atomic_store(&acceptor.starved, 0);
     pthread_mutex_unlock(&acceptor.lock);
 }
 
@@ -165,7 +175,7 @@ static void closed(struct service *svc, const struct addr *client)
     if (svc->clients != NULL)
         clients_leave(svc->clients, client);
     release(share->front);
-    accept_retry();
+    accept_retry(false);
 }
 
 /* ---- accepting ------------------------------------------------------------------------------- */
@@ -269,6 +279,7 @@ int accept_start(struct front *fronts, unsigned workers, void (*wake)(void))
     acceptor.wake = wake;
     atomic_store(&acceptor.ending, false);
     atomic_store(&acceptor.starved, 0);
+    reserve_open();
     for (struct front *f = fronts; f != NULL; f = f->next) {
         for (unsigned i = 0; i < workers; i++)
             f->shares[i].service.closed = closed;
@@ -285,6 +296,7 @@ static void close_gates(void *unused)
 {
     (void)unused;
     pthread_mutex_lock(&acceptor.lock); /* connections that end look at the gates */
+    reserve_close();
     for (struct front *f = acceptor.fronts; f != NULL; f = f->next)
         gates_close(f);
     pthread_mutex_unlock(&acceptor.lock);

@@ -11,6 +11,7 @@ struct acceptor {
     unsigned workers;
     _Atomic uint32_t load[1024]; /* connections of each worker */
     atomic_uint starved;         /* gates paused for want of a descriptor */
+    bool stuck;                  /* the last try came after some time; under `lock` */
     atomic_bool ending;
     bool uneven;        /* for the benchmark: 7 of 8 connections go to worker 0 */
     atomic_uint placed; /* then: how many */
@@ -21,8 +22,8 @@ extern struct acceptor acceptor;
 /* Begins to accept on all gates. `fronts` are prepared. 0, or an error. */
 int accept_start(struct front *fronts, unsigned workers, void (*wake)(void));
 
-/* Lets starved gates try again. */
-void accept_retry(void);
+/* Lets starved gates try again. `stuck`: some time has passed, and no connection has ended. */
+void accept_retry(bool stuck);
 
 /* Ends accepting, and closes the gates. From the main thread; returns when no worker accepts any
  * more. */

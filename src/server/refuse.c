@@ -19,21 +19,21 @@ static void begin(struct log_record *r, char *buf, size_t size)
     log_str(r, "time", (weir_str){ now, sizeof(now) });
 }
 
-static void log_refusal(const struct addr *client)
+static void log_refusal(const struct addr *client, int err)
 {
     char buf[512], text[ADDR_TEXT];
     struct log_record r;
 
     begin(&r, buf, sizeof(buf));
     log_str(&r, "level", LIT("warning"));
-    log_str(&r, "why", weir_str_from(weir_error_why(WEIR_EPERCLIENT)));
-    log_str(&r, "msg", weir_str_from(weir_error_text(WEIR_EPERCLIENT)));
+    log_str(&r, "why", weir_str_from(weir_error_why(err)));
+    log_str(&r, "msg", weir_str_from(weir_error_text(err)));
     log_str(&r, "client", addr_print(client, text));
     log_line(LOG_ERROR, log_end(&r));
 }
 
 /* As record_access, of a request that nobody will read. `sent`: of the body. */
-static void log_access(const struct service *svc, const struct addr *client, int status,
+static void log_access(const struct service *svc, const struct addr *client, int err, int status,
                        size_t sent)
 {
     char buf[1024], text[ADDR_TEXT];
@@ -48,7 +48,7 @@ static void log_access(const struct service *svc, const struct addr *client, int
     log_int(&r, "sent", (int64_t)sent);
     log_int(&r, "received", 0);
     log_usec(&r, "duration", 0);
-    log_str(&r, "why", weir_str_from(weir_error_why(WEIR_EPERCLIENT)));
+    log_str(&r, "why", weir_str_from(weir_error_why(err)));
     log_line(LOG_ACCESS, log_end(&r));
 }
 
@@ -76,23 +76,49 @@ static bool tell(const struct gate *g, int fd, const struct addr *client, const 
     return true;
 }
 
+enum { ANSWER = 512 };
+
+/* The answer with its head; returns its length, and that of the body. */
+static size_t print(const struct service *svc, int err, char buf[ANSWER], size_t *body)
+{
+    weir_str name = svc->server_name, date = http_date_now();
+    const char *text = weir_error_text(err);
+
+    *body = strlen(text) + 1;
+    return (size_t)snprintf(
+        buf, ANSWER,
+        "HTTP/1.1 503 Service Unavailable\r\nDate: " WEIR_FMT "\r\n%s%.200s%s"
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: "
+        "close\r\n\r\n%s\n",
+        WEIR_ARG(date), name.len > 0 ? "Server: " : "", name.len > 0 ? name.ptr : "",
+        name.len > 0 ? "\r\n" : "", *body, text);
+}
+
 void refuse_client(const struct gate *g, int fd, const struct addr *client)
 {
-    static const char body[] = "too many connections of one client\n";
     const struct service *svc = &g->front->service;
-    weir_str name = svc->server_name, date = http_date_now();
-    char head[512];
-    int len;
+    char answer[ANSWER];
+    size_t body, len = print(svc, WEIR_EPERCLIENT, answer, &body);
 
-    len = snprintf(head, sizeof(head),
-                   "HTTP/1.1 503 Service Unavailable\r\nDate: " WEIR_FMT "\r\n%s%.200s%s"
-                   "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: "
-                   "close\r\n\r\n%s",
-                   WEIR_ARG(date), name.len > 0 ? "Server: " : "", name.len > 0 ? name.ptr : "",
-                   name.len > 0 ? "\r\n" : "", sizeof(body) - 1, body);
-    log_refusal(client);
-    if (tell(g, fd, client, head, (size_t)len))
-        log_access(svc, client, 503, sizeof(body) - 1);
+    log_refusal(client, WEIR_EPERCLIENT);
+    if (tell(g, fd, client, answer, len))
+        log_access(svc, client, WEIR_EPERCLIENT, 503, body);
     else
-        log_access(svc, client, 0, 0);
+        log_access(svc, client, WEIR_EPERCLIENT, 0, 0);
+}
+
+/* Closing with unread bytes would destroy the answer, and there is no descriptor to wait with: the
+ * request has likely come, and one look takes it. */
+void refuse_at_once(const struct gate *g, int fd, const struct addr *client)
+{
+    const struct service *svc = &g->front->service;
+    char answer[ANSWER], bytes[4096];
+    size_t body, len = print(svc, WEIR_ECLIENTS, answer, &body);
+    bool said = g->tls == NULL && sys_send(fd, answer, len, 0) == (ssize_t)len;
+
+    log_refusal(client, WEIR_ECLIENTS);
+    log_access(svc, client, WEIR_ECLIENTS, said ? 503 : 0, said ? body : 0);
+    sys_shutdown(fd, SHUT_WR);
+    sys_recv(fd, bytes, sizeof bytes, 0);
+    sys_close(fd);
 }

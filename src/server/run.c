@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "base/inject.h"
 #include "lb/lb.h"
 #include "net/linger.h"
 #include "net/pipe.h"
@@ -138,7 +139,7 @@ static void wait_for_end(struct weir_server *sv)
         if (happened & EVENT_REOPEN)
             log_reopen();
         if (happened == 0)
-            accept_retry();
+            accept_retry(true);
     }
     notify("STOPPING=1");
     accept_stop();
@@ -166,6 +167,7 @@ static int accept_and_wait(struct weir_server *sv)
     }
     warn_of_certificates(sv);
     print_ready(sv);
+    inject_serving();
     rc = tasks_start(sv, wake);
     if (rc < 0)
         atomic_store(&sv->tasks_over, true);
@@ -199,6 +201,16 @@ static int serve_with_workers(struct weir_server *sv)
     return rc;
 }
 
+static uint64_t turns; /* of the workers' loops: for inject_report */
+
+static void note_turns(void)
+{
+    struct rt_stats stats;
+
+    rt_stats(&stats);
+    turns = stats.turns;
+}
+
 static int serve_with_log(struct weir_server *sv)
 {
     int rc;
@@ -215,6 +227,7 @@ static int serve_with_log(struct weir_server *sv)
         stats_open(sv);
         rc = serve_with_workers(sv);
     }
+    note_turns();
     rt_stop();
     stats_close(sv);
     pool_stop();
@@ -292,5 +305,6 @@ int weir_server_run(struct weir_server *sv)
     log_call_back(sv->log_to, sv->log_arg);
     code = run(sv);
     server_free(sv);
+    inject_report(turns);
     return code;
 }

@@ -2,6 +2,7 @@
  * wrong: errors are kept, and weir_server_run reports them. */
 #include <stdlib.h>
 
+#include "base/inject.h"
 #include "base/version.h"
 #include "lb/lb.h"
 #include "server/server.h"
@@ -20,8 +21,10 @@ static struct weir_server no_server = {
 struct weir_server *weir_server_new_with(int argc, char **argv, const char *usage,
                                          const struct weir_option *options, void *state)
 {
-    struct weir_server *sv = calloc(1, sizeof(*sv));
+    struct weir_server *sv;
 
+    inject_start();
+    sv = calloc(1, sizeof(*sv));
     if (sv == NULL)
         return &no_server;
     sv->magic = SERVER_MAGIC;

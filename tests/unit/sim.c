@@ -394,6 +394,7 @@ void sim_begin(const char *name, unsigned workers, bool steal)
         .slots = rt.slots,
     };
     rt.starved_end = &rt.starved;
+    rt.late_end = &rt.late;
     renew_slab(&rt.cos, sizeof(struct co), co_init);
     renew_slab(&rt.strands, sizeof(struct strand), NULL);
     renew_slab(&rt.slots, sizeof(struct slot), slot_init);

@@ -69,7 +69,7 @@ def test_hello(network, origin, example, linkage):
     assert not up.requests
     res = p.ask(request("GET", "/helloyou"))
     assert res.body == b"9001" and up.one().target == "/helloyou"
-    assert res.get("X-Request-Id") == p.log(3)[2]["id"]
+    assert res.get("X-Request-Id") in [r["id"] for r in p.log(3)]
 
 
 def served(res):
