@@ -16,8 +16,8 @@ extern "C" {
 struct weir_module;
 
 /* A module at work in one request: `config` is what the service or weir_use gave it, `ctx` its
- * `ctx_size` zeroed bytes. `off`, set by any phase, ends its part in this request; `passes`, set by a
- * phase of heads, only for the bodies of this try, which then go on as they are. */
+ * `ctx_size` zeroed bytes. `off`, set by any phase, ends its part in this request; `passes`, set by
+ * a phase of heads, only for the bodies of this try, which then go on as they are. */
 struct weir_use {
     const struct weir_module *module;
     const void               *config;

@@ -22,8 +22,8 @@ struct base64 {
     uint8_t padded; /* of these, padding */
 };
 
-/* Into `out`, which has room for in.len / 4 * 3 + 3 bytes, and may be where `in` is. How many bytes,
- * or WEIR_EBADBODY: another character, or bits that no encoder leaves. */
+/* Into `out`, which has room for in.len / 4 * 3 + 3 bytes, and may be where `in` is. How many
+ * bytes, or WEIR_EBADBODY: another character, or bits that no encoder leaves. */
 ssize_t base64_decode(struct base64 *b, char *out, weir_str in);
 
 /* Is the text complete? */

@@ -2,9 +2,9 @@
  * requests share a connection.
  *
  * Silence alone proves nothing, so it is broken by a PING (RFC 9113 6.7), which needs an answer
- * within as long again; any byte will do. Where requests wait for answers the PING goes along. Where
- * a connection was idle, what is posted for it waits until the answer has come: nothing of it was
- * sent if none does, so that any request can go elsewhere. */
+ * within as long again; any byte will do. Where requests wait for answers the PING goes along.
+ * Where a connection was idle, what is posted for it waits until the answer has come: nothing of it
+ * was sent if none does, so that any request can go elsewhere. */
 #include "http/h2_parts.h"
 #include "runtime/runtime.h"
 

@@ -100,7 +100,7 @@ static void send_trailers(struct h2_stream *st, uint32_t *flags)
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
 }
 
-/* ---- windows that are nearly used up ---------------------------------------------------------- */
+/* ---- windows that are nearly used up --------------------------------------------------------- */
 
 /* A peer that gives back each frame's bytes at once, a usual one, would get ever smaller frames if
  * what is left of a window were used to the last byte: each small one comes back as a small window
@@ -145,7 +145,7 @@ int64_t h2_squeeze_next(const struct h2_conn *c)
     return c->squeezed_at != 0 ? c->squeezed_at + SQUEEZE_AFTER : INT64_MAX;
 }
 
-/* ---- bodies, read by nghttp2 ------------------------------------------------------------------ */
+/* ---- bodies, read by nghttp2 ----------------------------------------------------------------- */
 
 /* How much of the body may leave now; the copy is made in h2_data_sent. */
 ssize_t h2_data_read(struct h2_stream *st, size_t max, uint32_t *flags)

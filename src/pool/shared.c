@@ -55,6 +55,7 @@ struct part {
 static struct {
     struct part parts[PARTS];
     _Atomic uint64_t reused;
+    _Atomic unsigned waiting;
     _Atomic bool draining;
 } all;
 
@@ -362,7 +363,9 @@ int shared_obtain(const struct peer_key *key, struct deadline until, struct h2_s
         spin_unlock(&part->lock);
         if (rc != WAIT)
             return rc;
+        atomic_fetch_add_explicit(&all.waiting, 1, memory_order_relaxed);
         rc = event_wait(&w.event, until);
+        atomic_fetch_sub_explicit(&all.waiting, 1, memory_order_relaxed);
         if (!leave_line(part, &w) && rc < 0)
             return rc;
         if (w.err < 0)
@@ -501,6 +504,11 @@ void shared_drain(void)
 void shared_start(void)
 {
     atomic_store(&all.draining, false);
+}
+
+unsigned shared_waiting(void)
+{
+    return atomic_load_explicit(&all.waiting, memory_order_relaxed);
 }
 
 void shared_stats(uint64_t *reused)

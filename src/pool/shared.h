@@ -48,6 +48,9 @@ void shared_failed(const struct peer_key *key, int err);
 void shared_drain(void);
 void shared_start(void);
 
+/* Requests that wait now for a connection that another one opens. */
+unsigned shared_waiting(void);
+
 /* Streams opened on a connection that was there. */
 void shared_stats(uint64_t *reused);
 

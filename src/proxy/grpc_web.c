@@ -1,9 +1,9 @@
 /* grpc_web.c -- gRPC-Web for clients (browsers), gRPC for upstreams (PROTOCOL-WEB of gRPC).
  *
- * Browsers can neither send `TE: trailers` nor read trailers, and old ones no binary bodies. So what
- * differs is the media type, the place of the trailers (a last frame of the body), and, in the text
- * form, base64 around all of it, in pieces that may each be padded. A response that is not gRPC
- * (an error page) passes as it is. */
+ * Browsers can neither send `TE: trailers` nor read trailers, and old ones no binary bodies. So
+ * what differs is the media type, the place of the trailers (a last frame of the body), and, in the
+ * text form, base64 around all of it, in pieces that may each be padded. A response that is not
+ * gRPC (an error page) passes as it is. */
 #include <string.h>
 
 #include "codec/base64.h"

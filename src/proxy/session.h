@@ -180,8 +180,8 @@ int tell_to_continue(struct weir_session *s);
 int tunnel_switch(struct weir_session *s);
 int tunnel_connect(struct weir_session *s);
 
-/* websocket.c: for a client of HTTP/2, the key in s->up_req, and what s->up_res answers to it. Nothing
- * for others. */
+/* websocket.c: for a client of HTTP/2, the key in s->up_req, and what s->up_res answers to it.
+ * Nothing for others. */
 int websocket_ask(struct weir_session *s);
 int websocket_answered(struct weir_session *s);
 

@@ -320,8 +320,8 @@ static bool was_too_slow(struct weir_session *s, int rc)
     return rc == WEIR_ETRYTIME && s->err == 0 && repeatable(s) && s->repeats++ < REPEATS;
 }
 
-/* The upstream wants HTTP/1 instead (RFC 9113 7): that is remembered, and this request goes out that
- * way, as far as TLS lets us choose. */
+/* The upstream wants HTTP/1 instead (RFC 9113 7): that is remembered, and this request goes out
+ * that way, as far as TLS lets us choose. */
 static bool wants_h1(struct weir_session *s, int rc)
 {
     struct peer_key key;

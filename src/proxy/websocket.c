@@ -1,9 +1,10 @@
 /* websocket.c -- a WebSocket of a client that speaks HTTP/2 (RFC 8441), to an upstream that speaks
  * HTTP/1.1 (RFC 6455).
  *
- * An extended CONNECT comes as a GET that asks for an upgrade (http/h2_parse.c), and its 101 leaves as
- * a 200 (http/h2_print.c), so that a WebSocket is one thing to all phases. What HTTP/2 does without
- * is added here: the key that shows the upstream to know the protocol, and the proof that it does. */
+ * An extended CONNECT comes as a GET that asks for an upgrade (http/h2_parse.c), and its 101 leaves
+ * as a 200 (http/h2_print.c), so that a WebSocket is one thing to all phases. What HTTP/2 does
+ * without is added here: the key that shows the upstream to know the protocol, and the proof that
+ * it does. */
 #include <string.h>
 
 #include "codec/base64.h"
