@@ -1,6 +1,6 @@
 /* arena.h -- memory that is given back all at once.
  *
- * An arena starts in memory of its owner (a request: the top page of its stack mapping) and grows
+ * An arena starts in memory of its owner (a request: the room above its stack) and grows
  * by malloc'ed pieces. Nothing in it is freed by itself. Not for use by two threads at a time. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
@@ -47,6 +47,12 @@ static inline char *arena_text(struct arena *a, size_t n)
         return at;
     }
     return arena_alloc_slow(a, n);
+}
+
+/* `p` was allocated last: keeps its first `n` bytes. For what is made before its size is known. */
+static inline void arena_shrink(struct arena *a, void *p, size_t n)
+{
+    a->at = (char *)p + n;
 }
 
 /* A copy of `s`; absent if `s` is, or without memory. */

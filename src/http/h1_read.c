@@ -99,6 +99,12 @@ static int head_cut(struct h1_conn *c)
     return h1_fail(c, WEIR_EUPCLOSED, h1_buffered(c) ? "closed amid a response head" : NULL);
 }
 
+/* A client that is gone, or too slow, before it began a request wants no answer. */
+static int unheard(const struct h1_conn *c, int err)
+{
+    return c->role == H1_SERVER && !h1_buffered(c) && !c->http.heard ? 0 : err;
+}
+
 /* Collects a whole head: 1 with its length in scan->at, 0 the peer closed, < 0. */
 static int collect_head(struct h1_conn *c, struct h1_scan *scan, struct pace *pace)
 {
@@ -122,7 +128,7 @@ static int collect_head(struct h1_conn *c, struct h1_scan *scan, struct pace *pa
         if (rc == 0)
             return head_cut(c);
         if (rc < 0)
-            return c->role == H1_SERVER && !h1_buffered(c) && !c->http.heard ? 0 : rc;
+            return unheard(c, rc);
         c->http.heard = true;
     }
 }
@@ -180,18 +186,16 @@ static bool names_http(const char *text, size_t len)
     return cr != NULL && memmem(text, (size_t)(cr - text), name, sizeof name - 1) != NULL;
 }
 
-int h1_read_head(struct http_stream *st, struct weir_head *out, enum method method,
-                 struct deadline until)
+static __attribute__((noinline)) int read_head(struct h1_conn *c, struct weir_head *out,
+                                               enum method method, struct pace *pace)
 {
-    struct h1_conn *c = h1_of(st);
-    struct pace pace = { .limit = until, .gap = WEIR_FOREVER };
     struct h1_fault fault = { NULL };
     struct h1_scan scan;
     char *text;
     int rc;
 
     h1_scan_init(&scan);
-    rc = collect_head(c, &scan, &pace);
+    rc = collect_head(c, &scan, pace);
     if (rc <= 0)
         return rc;
     if (c->role == H1_SERVER && is_preface(c, scan.at)) {
@@ -214,6 +218,22 @@ int h1_read_head(struct http_stream *st, struct weir_head *out, enum method meth
         return h1_fail(c, rc, fault.reason);
     }
     return frame(c, out, method);
+}
+
+/* The long wait, for a first byte, is here and not amid `read_head`, which has half a kilobyte of
+ * stack for the places of lines: what waits shall touch one page (runtime/stack.h). */
+int h1_read_head(struct http_stream *st, struct weir_head *out, enum method method,
+                 struct deadline until)
+{
+    struct h1_conn *c = h1_of(st);
+    struct pace pace = { .limit = until, .gap = WEIR_FOREVER };
+    int rc = 0;
+
+    if (!h1_buffered(c) && !stream_readable(&c->net)) {
+        h1_release(c);
+        rc = stream_wait_readable(&c->net, &pace);
+    }
+    return rc < 0 ? unheard(c, rc) : read_head(c, out, method, &pace);
 }
 
 /* What a malformed body is called on this side. */

@@ -9,7 +9,7 @@
 #include "http/h2_parts.h"
 #include "runtime/runtime.h"
 
-#define IDLE_AFTER (100 * WEIR_MS) /* without a stream: then its coroutines end */
+#define IDLE_AFTER (10 * WEIR_MS) /* without a stream: then its coroutines end */
 #define DRAIN_STEP (1 * WEIR_SEC)  /* how long the first GOAWAY may take to be seen */
 
 enum { YIELD_AFTER = 8 }; /* buffers read in a row */

@@ -109,6 +109,7 @@ enum {
 
 struct h2_conn {
     nghttp2_session *session;
+    struct place *place; /* what nghttp2 packs frames in: h2_memory.c */
     struct stream *net;
     const struct h2_config *config;
     void *owner;
@@ -162,6 +163,10 @@ nghttp2_session *h2_session_new(struct h2_conn *c); /* NULL without memory */
 void h2_session_feed(void *conn);                   /* c->feed; on the worker's stack */
 void h2_session_dribble(struct h2_conn *c);
 void h2_conn_fail(struct h2_conn *c, int err, uint32_t code, const char *fault);
+
+/* h2_memory.c: once, 0 or WEIR_ENOMEM; and for a session of this connection. */
+must_use int h2_memory_start(void);
+nghttp2_mem h2_memory_of(struct h2_conn *c);
 
 /* h2_frames.c: the frames as they come, beside nghttp2. next: from the bytes that it is about to
  * get. fault: NULL, or what is wrong with the frame just found (not OTHER), once all before it has

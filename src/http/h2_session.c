@@ -489,7 +489,7 @@ static bool make_common(void)
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
     nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
-    if (nghttp2_option_new(&options) != 0) {
+    if (h2_memory_start() < 0 || nghttp2_option_new(&options) != 0) {
         nghttp2_session_callbacks_del(cb);
         return false;
     }
@@ -530,7 +530,8 @@ static int start_server(struct h2_conn *c, nghttp2_session **session)
         { NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 }, /* RFC 8441 3 */
         { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
     };
-    int rc = nghttp2_session_server_new2(session, callbacks, c, options);
+    nghttp2_mem mem = h2_memory_of(c); /* it is copied */
+    int rc = nghttp2_session_server_new3(session, callbacks, c, options, &mem);
 
     return rc != 0 ? rc
                    : nghttp2_submit_settings(*session, NGHTTP2_FLAG_NONE, settings,
@@ -545,7 +546,8 @@ static int start_client(struct h2_conn *c, nghttp2_session **session)
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)c->config->limits->max_head },
         { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
     };
-    int rc = nghttp2_session_client_new2(session, callbacks, c, options);
+    nghttp2_mem mem = h2_memory_of(c);
+    int rc = nghttp2_session_client_new3(session, callbacks, c, options, &mem);
 
     return rc != 0 ? rc
                    : nghttp2_submit_settings(*session, NGHTTP2_FLAG_NONE, settings,

@@ -22,6 +22,8 @@ static struct {
     _Alignas(CACHE_LINE) atomic_uint places;
 } pool;
 
+static struct slab upstreams;
+
 /* Responses within the defaults of CONVENTIONS. */
 static const struct h1_limits response_limits = {
     .max_head = 32 * 1024,
@@ -34,6 +36,11 @@ int pool_start(unsigned max_idle)
 {
     unsigned count = rt_workers();
 
+    TRY(slab_start(&upstreams, &(struct slab_type){
+                                   .size = sizeof(struct upstream),
+                                   .max = 1 << 26,
+                                   .retire = slab_forgotten,
+                               }));
     pool.shards = aligned_alloc(CACHE_LINE, count * sizeof *pool.shards);
     if (pool.shards == NULL)
         return WEIR_ENOMEM;
@@ -53,6 +60,7 @@ void pool_stop(void)
     free(pool.shards);
     pool.shards = NULL;
     pool.count = 0;
+    slab_stop(&upstreams);
 }
 
 static struct shard *shard_of(const struct upstream *up)
@@ -250,7 +258,7 @@ struct upstream *pool_take(const struct peer_key *key, bool careful)
 int upstream_open(const struct peer_key *key, const struct addr *addr, weir_dur idle_timeout,
                   struct deadline until, struct upstream **out)
 {
-    struct upstream *up = malloc(sizeof *up);
+    struct upstream *up = slab_get(&upstreams, NULL);
     struct stream net;
     int rc;
 
@@ -259,10 +267,11 @@ int upstream_open(const struct peer_key *key, const struct addr *addr, weir_dur 
         return WEIR_ENOMEM;
     rc = net_connect(addr, &upstream_class, up, until, &net);
     if (rc < 0) {
-        free(up);
+        slab_put(&upstreams, NULL, up);
         return rc;
     }
     *up = (struct upstream){
+        .item = up->item,
         .addr = *addr,
         .node = shard_hold(&pool.shards[slot_home(net.slot)], key),
         .idle_timeout = idle_timeout,
@@ -270,7 +279,7 @@ int upstream_open(const struct peer_key *key, const struct addr *addr, weir_dur 
     };
     if (up->node == NULL) {
         stream_close(&net, false);
-        free(up);
+        slab_put(&upstreams, NULL, up);
         return WEIR_ENOMEM;
     }
     if (addr->kind == ADDR_UNIX)
@@ -293,7 +302,7 @@ void upstream_close(struct upstream **closed)
     sh = shard_of(up);
     h1_close(&up->h1);
     shard_drop(sh, up->node);
-    free(up);
+    slab_put(&upstreams, NULL, up);
 }
 
 void upstream_let_go(struct upstream **gone)
@@ -302,7 +311,7 @@ void upstream_let_go(struct upstream **gone)
 
     *gone = NULL;
     shard_drop(shard_of(up), up->node);
-    free(up);
+    slab_put(&upstreams, NULL, up);
 }
 
 void pool_drain(void)

@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "http/h1.h"
+#include "runtime/slab.h"
 
 struct pool_node;
 
@@ -31,6 +32,7 @@ must_use int peer_key_make(struct peer_key *key, const struct addr *addr,
 /* An upstream connection: the pool's part around the connection. Made by upstream_open, or taken
  * from the pool; a request that has it owns it. */
 struct upstream {
+    _Alignas(64) struct slab_item item;
     struct h1_conn    h1;
     struct addr       addr;     /* a path is the node's */
     struct pool_node *node;     /* its peer, in the shard of its worker */

@@ -14,12 +14,6 @@ void shard_init(struct shard *sh)
 
 void shard_done(struct shard *sh)
 {
-    while (!link_alone(&sh->by_age)) {
-        struct upstream *up = container_of(sh->by_age.next, struct upstream, by_age);
-
-        link_remove(&up->by_age);
-        free(up);
-    }
     for (size_t i = 0; i < SHARD_BUCKETS; i++) {
         for (struct pool_node *n = sh->buckets[i], *next; n != NULL; n = next) {
             next = n->next;

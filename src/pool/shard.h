@@ -47,7 +47,7 @@ struct shard {
 };
 
 void shard_init(struct shard *sh);
-void shard_done(struct shard *sh); /* frees nodes and what is idle */
+void shard_done(struct shard *sh); /* frees nodes */
 
 /* The node of a peer with one reference more, for a connection that was opened; NULL without
  * memory. Locks. */

@@ -1,5 +1,7 @@
 /* downstream_h2.c -- a client's connection that speaks HTTP/2: each of its streams is a request on
  * a strand of its own. */
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "proxy/downstream.h"
 #include "proxy/session.h"
@@ -11,6 +13,12 @@ static struct {
     struct spin lock;
     struct link all;
 } known = { .all = { &known.all, &known.all } };
+
+/* What a connection has more than one that speaks HTTP/1. */
+struct downstream_h2 {
+    struct h2_conn *conn;
+    struct link link; /* known.all */
+};
 
 /* The first coroutine of a stream's strand. */
 static void serve_stream(void *arg)
@@ -49,11 +57,20 @@ struct h2_config downstream_h2_config(const struct service *svc)
 
 int downstream_h2_start(struct downstream *d)
 {
-    d->h2 = h2_server_new(&d->h1.net, &d->service->h2, d);
-    if (d->h2 == NULL)
+    struct downstream_h2 *h2 = malloc(sizeof *h2);
+
+    if (h2 == NULL)
         return WEIR_ENOMEM;
+    d->net = d->h1->net; /* there it stays: the connection points to it */
+    h2->conn = h2_server_new(&d->net, &d->service->h2, d);
+    if (h2->conn == NULL) {
+        free(h2);
+        return WEIR_ENOMEM;
+    }
+    d->h2 = h2;
+    d->speaks = SPEAKS_H2;
     spin_lock(&known.lock);
-    link_before(&known.all, &d->h2_link);
+    link_before(&known.all, &h2->link);
     spin_unlock(&known.lock);
     return 0;
 }
@@ -62,7 +79,7 @@ int downstream_h2_start(struct downstream *d)
 static void log_end_of(const struct downstream *d)
 {
     const char *fault;
-    int err = h2_error(d->h2, &fault);
+    int err = h2_error(d->h2->conn, &fault);
     char client[ADDR_TEXT];
 
     if (err == 0 || err == WEIR_ECLIENTGONE)
@@ -75,27 +92,34 @@ static void log_end_of(const struct downstream *d)
 bool downstream_h2_serve(struct downstream *d)
 {
     if (downstream_draining())
-        h2_drain(d->h2);
-    if (h2_serve(d->h2, h1_take_buffered(&d->h1)) == H2_IDLE)
+        h2_drain(d->h2->conn);
+    if (h2_serve(d->h2->conn, h1_take_buffered(d->h1)) == H2_IDLE)
         return true;
     log_end_of(d);
     return false;
 }
 
+void downstream_h2_end(struct downstream *d)
+{
+    h2_end(d->h2->conn);
+}
+
 void downstream_h2_done(struct downstream *d)
 {
-    if (d->h2 == NULL)
+    if (d->speaks != SPEAKS_H2)
         return;
     spin_lock(&known.lock);
-    link_remove(&d->h2_link);
+    link_remove(&d->h2->link);
     spin_unlock(&known.lock);
-    h2_free(&d->h2);
+    h2_free(&d->h2->conn);
+    free(d->h2);
+    d->speaks = SPEAKS_H1;
 }
 
 void downstream_h2_drain_all(void)
 {
     spin_lock(&known.lock);
     for (struct link *l = known.all.next; l != &known.all; l = l->next)
-        h2_drain(container_of(l, struct downstream, h2_link)->h2);
+        h2_drain(container_of(l, struct downstream_h2, link)->conn);
     spin_unlock(&known.lock);
 }

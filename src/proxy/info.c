@@ -18,7 +18,7 @@ weir_str weir_server_address(struct weir_session *s)
     char text[ADDR_TEXT];
     struct addr a;
 
-    if (getsockname(slot_fd(connection_of(s)->h1.net.slot), (struct sockaddr *)&ss, &len) != 0)
+    if (getsockname(slot_fd(connection_of(s)->net.slot), (struct sockaddr *)&ss, &len) != 0)
         return (weir_str){ NULL, 0 };
     addr_from_sockaddr(&a, &ss, len);
     return arena_copy(&s->arena, addr_print(&a, text));

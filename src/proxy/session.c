@@ -18,8 +18,8 @@ struct deferred {
     void *arg;
 };
 
-static_assert(sizeof(struct weir_session) < REQUEST_PAGE / 2,
-              "the arena's first piece is too small");
+static_assert(sizeof(struct weir_session) + 512 <= REQUEST_FRONT,
+              "a small request lives in one page: runtime/stack.h");
 
 static void set_paces(struct weir_session *s, const struct service *svc)
 {
@@ -53,11 +53,11 @@ static void count(struct service *svc)
 struct weir_session *session_begin(struct service *svc, struct http_stream *down,
                                    const struct addr *client)
 {
-    struct weir_session *s = co_page();
+    struct weir_session *s = co_room();
     char *rest = (char *)(s + 1);
 
     memset(s, 0, sizeof *s);
-    arena_init(&s->arena, rest, REQUEST_PAGE - sizeof *s);
+    arena_init(&s->arena, rest, REQUEST_ROOM - sizeof *s);
     head_init(&s->req, &s->arena, 0);
     s->service = svc;
     s->down = down;

@@ -1,7 +1,6 @@
 /* session.h -- one request while it lives: the inside of `struct weir_session`.
  *
- * It lies in the top page of its coroutine's stack mapping, the first piece of its arena behind
- * it, so that a plain request allocates nothing. Only its strand touches it. */
+ * It lies in the room above its coroutine's stack, the first piece of its arena behind it, so that a plain request allocates nothing. Only its strand touches it. */
 #ifndef PROXY_SESSION_H
 #define PROXY_SESSION_H
 
@@ -112,7 +111,7 @@ struct weir_session {
     int64_t answered; /* when the upstream's response head came; 0: never */
 };
 
-/* Makes a session in the page of this coroutine, for the next request on `down`. */
+/* Makes a session in the room of this coroutine, for the next request on `down`. */
 struct weir_session *session_begin(struct service *svc, struct http_stream *down,
                                    const struct addr *client);
 

@@ -219,17 +219,25 @@ static int obtain_alone(struct weir_session *s, const struct peer_key *key, cons
     return s->reused ? 0 : open_and_share(s, key, addr, false);
 }
 
-static int make_key(struct weir_session *s, struct peer_key *key)
+/* In the arena, as long as it is: whoever waits for a connection shall not have a thousand bytes of
+ * stack above him that are there for the longest of names. */
+static int make_key(struct weir_session *s, const struct peer_key **out)
 {
-    return peer_key_make(key, s->peer.internal.address, &s->peer) == 0
-               ? 0
-               : session_fail(s, WEIR_EINVALID, "the peer's names are too long");
+    struct peer_key *key = arena_alloc(&s->arena, sizeof *key);
+
+    if (key == NULL)
+        return WEIR_ENOMEM;
+    if (peer_key_make(key, s->peer.internal.address, &s->peer) < 0)
+        return session_fail(s, WEIR_EINVALID, "the peer's names are too long");
+    arena_shrink(&s->arena, key, offsetof(struct peer_key, bytes) + key->len);
+    *out = key;
+    return 0;
 }
 
 int upstream_obtain(struct weir_session *s)
 {
     const struct addr *addr = s->peer.internal.address;
-    struct peer_key key;
+    const struct peer_key *key;
     int rc;
 
     if (s->req.method_id == METHOD_CONNECT || s->upgrade.len > 0)
@@ -239,14 +247,14 @@ int upstream_obtain(struct weir_session *s)
     s->tries++;
     s->reused = false;
     s->untouched = true;
-    rc = wants_h2(s) ? obtain_shared(s, &key, addr) : SHARED_H1;
+    rc = wants_h2(s) ? obtain_shared(s, key, addr) : SHARED_H1;
     if (rc == SHARED_ONLY_H1) {
         s->peer.alpn = WEIR_H1;
         TRY(make_key(s, &key));
         rc = SHARED_H1;
     }
     if (rc == SHARED_H1)
-        rc = obtain_alone(s, &key, addr);
+        rc = obtain_alone(s, key, addr);
     s->fresh = false;
     if (rc < 0)
         return rc;
@@ -324,11 +332,11 @@ static bool was_too_slow(struct weir_session *s, int rc)
  * that way, as far as TLS lets us choose. */
 static bool wants_h1(struct weir_session *s, int rc)
 {
-    struct peer_key key;
+    const struct peer_key *key;
 
     if (rc != WEIR_EUPH1 || !(s->peer.alpn & WEIR_H1) || make_key(s, &key) < 0)
         return false;
-    shared_only_h1(&key);
+    shared_only_h1(key);
     s->peer.alpn = WEIR_H1;
     return s->err == 0 && s->repeats++ < REPEATS;
 }

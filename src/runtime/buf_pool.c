@@ -14,7 +14,6 @@ enum {
     CHUNK_SIZE = 1024 * 1024,
     PLACES = CHUNK_SIZE / BUF_SIZE,
     ITEM_ROOM = 64, /* of a free buffer, not poisoned: its struct item */
-    TRIM_KEEP = 64,
     TRIM_MOST = 1024, /* in one call */
 };
 static_assert(PLACES == 64, "a bit for each");
@@ -160,9 +159,9 @@ static unsigned cool_batch(struct item *item)
     return count;
 }
 
-void bufs_trim(void)
+void bufs_trim(unsigned keep)
 {
-    unsigned unused = depot_surplus(&depot, TRIM_KEEP), surplus = MIN(unused, TRIM_MOST);
+    unsigned unused = depot_surplus(&depot, keep), surplus = MIN(unused, TRIM_MOST);
 
     for (unsigned cooled = 0; cooled < surplus;) {
         struct item *batch = depot_batch(&depot);

@@ -18,8 +18,8 @@ void buf_return(struct buf_magazine *m, char *buf);
 void buf_flush(struct buf_magazine *m); /* all of a magazine to the depot */
 
 /* Once in a while (each second or so): gives back the memory of buffers in the depot that nobody
- * needed since the last call, but for a few. At most some 1,000 a call (2 us each). */
-void bufs_trim(void);
+ * needed since the last call, but for `keep`. At most some 1,000 a call (2 us each). */
+void bufs_trim(unsigned keep);
 
 /* Unmaps all; no buffer is in use. */
 void bufs_free(void);

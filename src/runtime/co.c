@@ -9,6 +9,30 @@
 
 enum { SPEND_MOST = 1024 * 1024, SPEND_CALL = SPEND_MOST / 64 };
 
+/* Zeros as a wait word mean RUN, of number 0, which no waker has. */
+static void init(void *object, uint64_t floor)
+{
+    struct co *c = object;
+
+    atomic_store_explicit(&c->wait, WAIT_WORD(floor, WAIT_RUN, 0), memory_order_relaxed);
+    lazy_init(&c->timer, LAZY_CO);
+}
+
+static uint64_t retire(void *object)
+{
+    struct co *c = object;
+
+    lazy_forget(&c->timer);
+    return WAIT_NUMBER(atomic_load_explicit(&c->wait, memory_order_relaxed));
+}
+
+const struct slab_type co_type = {
+    .size = sizeof(struct co),
+    .max = 1 << 23,
+    .init = init,
+    .retire = retire,
+};
+
 struct co *co_self(void)
 {
     struct worker *w = worker_self();
@@ -54,7 +78,7 @@ struct co *co_make(struct worker *w, struct strand *st, void (*fn)(void *), void
     c->canceled = c->ended = false;
     c->who = c->what = NULL;
     c->next = NULL;
-    fiber_prepare(&c->fiber, stack_low(stack), stack_page(stack), co_entry, c, stack->tsan);
+    fiber_prepare(&c->fiber, stack_low(stack), stack_top(stack), co_entry, c, stack->tsan);
     return c;
 }
 
@@ -150,12 +174,12 @@ int co_check(void)
     return co_canceled(co_self()) ? WEIR_ECANCELED : 0;
 }
 
-void *co_page(void)
+void *co_room(void)
 {
     struct co *c = co_self();
 
     ensure(c->task == NULL);
-    return stack_page(c->stack);
+    return stack_room(c->stack);
 }
 
 void co_mask(void)

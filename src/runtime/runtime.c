@@ -14,8 +14,6 @@
 #include "runtime/sys.h"
 #include "runtime/worker.h"
 
-enum { COS_MAX = 1 << 23, STRANDS_MAX = 1 << 23, SLOTS_MAX = 1 << 26 };
-
 struct runtime rt;
 
 /* cgroup v2: "max 100000" or "200000 100000" (quota and period in microseconds). */
@@ -40,13 +38,6 @@ static unsigned usable_cores(void)
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         cores = (unsigned)CPU_COUNT(&set);
     return MIN(cores, cgroup_cores());
-}
-
-static void co_init(void *object)
-{
-    struct co *c = object;
-
-    lazy_init(&c->timer, LAZY_CO);
 }
 
 static void labels(const char **who, const char **what)
@@ -120,9 +111,9 @@ static int make_all(const struct rt_config *config)
     rt.late_end = &rt.late;
     overflow_label = labels;
     TRY(stacks_init(config->stack_size, config->max_stacks));
-    TRY(slab_start(&rt.cos, sizeof(struct co), COS_MAX, co_init));
-    TRY(slab_start(&rt.strands, sizeof(struct strand), STRANDS_MAX, NULL));
-    TRY(slab_start(&rt.slots, sizeof(struct slot), SLOTS_MAX, slot_init));
+    TRY(slab_start(&rt.cos, &co_type));
+    TRY(slab_start(&rt.strands, &strand_type));
+    TRY(slab_start(&rt.slots, &slot_type));
     TRY(blocking_start(config->blocking_threads));
     rt.workers = calloc(rt.count, sizeof *rt.workers);
     if (rt.workers == NULL)

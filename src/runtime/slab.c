@@ -1,7 +1,15 @@
-/* slab.c -- type-stable objects in chunks that stay mapped; magazines before a depot. */
+/* slab.c -- type-stable objects in chunks that stay mapped; magazines before a depot.
+ *
+ * A unit is warm, or cold: without memory, all its objects free and in no list, as those of a new
+ * chunk are. Where the depot is empty a cold unit is warmed. */
 #include "runtime/slab.h"
 
 #include <sys/mman.h>
+
+static struct {
+    struct spin lock;
+    struct link all;
+} slabs = { .all = { &slabs.all, &slabs.all } };
 
 static void *map(size_t size)
 {
@@ -16,65 +24,127 @@ static void *map(size_t size)
 
 static size_t directory_size(const struct slab *s)
 {
-    return (s->max / SLAB_CHUNK + 1) * sizeof *s->chunks;
+    return (s->type.max / SLAB_CHUNK + 1) * sizeof *s->chunks;
 }
 
-int slab_start(struct slab *s, size_t size, uint32_t max, void (*init)(void *))
+static size_t units_size(const struct slab *s)
 {
-    *s = (struct slab){ .size = size, .max = max, .init = init };
+    return (s->type.max / SLAB_UNIT + 1) * sizeof *s->units;
+}
+
+int slab_start(struct slab *s, const struct slab_type *type)
+{
+    ensure(type->size % 64 == 0);
+    *s = (struct slab){ .type = *type };
     s->chunks = map(directory_size(s));
-    return s->chunks != NULL ? 0 : WEIR_ENOMEM;
+    s->units = map(units_size(s));
+    link_init(&s->all);
+    if (s->chunks == NULL || s->units == NULL) {
+        slab_stop(s);
+        return WEIR_ENOMEM;
+    }
+    if (type->retire != NULL) {
+        spin_lock(&slabs.lock);
+        link_before(&slabs.all, &s->all);
+        spin_unlock(&slabs.lock);
+    }
+    return 0;
 }
 
 void slab_stop(struct slab *s)
 {
-    if (s->chunks == NULL)
-        return;
+    if (s->all.next != NULL) {
+        spin_lock(&slabs.lock);
+        link_remove(&s->all);
+        spin_unlock(&slabs.lock);
+    }
     for (uint32_t i = 0; i < s->made; i += SLAB_CHUNK)
-        munmap(s->chunks[i / SLAB_CHUNK], SLAB_CHUNK * s->size);
-    munmap(s->chunks, directory_size(s));
-    s->chunks = NULL;
+        munmap(s->chunks[i / SLAB_CHUNK], SLAB_CHUNK * s->type.size);
+    if (s->chunks != NULL)
+        munmap(s->chunks, directory_size(s));
+    if (s->units != NULL)
+        munmap(s->units, units_size(s));
+    *s = (struct slab){ .chunks = NULL };
 }
 
-/* One chunk more for the depot; the lock is held. */
-static bool grow(struct slab *s)
+/* ---- the depot; its lock is held ------------------------------------------------------------- */
+
+static void push(struct slab *s, struct slab_item *item)
+{
+    item->next = s->depot;
+    s->depot = item;
+    s->kept++;
+}
+
+static struct slab_item *pop(struct slab *s)
+{
+    struct slab_item *item = s->depot;
+
+    s->depot = item->next;
+    s->kept--;
+    return item;
+}
+
+/* Objects whose memory is all zeros. */
+static void add(struct slab *s, uint32_t first, uint32_t count, uint64_t floor)
+{
+    for (uint32_t i = first + count; i-- > first;) {
+        struct slab_item *item = slab_at(s, i);
+
+        item->index = i;
+        if (s->type.init != NULL)
+            s->type.init(item, floor);
+        push(s, item);
+    }
+}
+
+static void push_cold(struct slab *s, uint32_t unit)
+{
+    s->units[unit].next = s->cold;
+    s->cold = unit + 1;
+    s->colds++;
+}
+
+static void warm(struct slab *s)
+{
+    uint32_t unit = s->cold - 1;
+
+    s->cold = s->units[unit].next;
+    s->colds--;
+    add(s, unit * SLAB_UNIT, SLAB_UNIT, s->units[unit].floor);
+}
+
+/* One more chunk; all of it is cold. */
+static bool make_chunk(struct slab *s)
 {
     uint32_t made = s->made;
     char *chunk;
 
-    if (made + SLAB_CHUNK > s->max)
+    if (made + SLAB_CHUNK > s->type.max)
         return false;
-    chunk = map(SLAB_CHUNK * s->size);
+    chunk = map(SLAB_CHUNK * s->type.size);
     if (chunk == NULL)
         return false;
     s->chunks[made / SLAB_CHUNK] = chunk;
-    for (uint32_t i = SLAB_CHUNK; i-- > 0;) {
-        struct slab_item *item = (struct slab_item *)(chunk + i * s->size);
-
-        item->index = made + i;
-        if (s->init != NULL)
-            s->init(item);
-        item->next = s->depot;
-        s->depot = item;
-    }
+    for (uint32_t unit = (made + SLAB_CHUNK) / SLAB_UNIT; unit-- > made / SLAB_UNIT;)
+        push_cold(s, unit);
     atomic_store_explicit(&s->made, made + SLAB_CHUNK, memory_order_release);
     return true;
 }
 
-static struct slab_item *take(struct slab *s)
+static bool grow(struct slab *s)
 {
-    struct slab_item *item;
-
-    if (s->depot == NULL && !grow(s))
-        return NULL;
-    item = s->depot;
-    s->depot = item->next;
-    return item;
+    if (s->cold == 0 && !make_chunk(s))
+        return false;
+    warm(s);
+    return true;
 }
+
+/* ---- for everybody --------------------------------------------------------------------------- */
 
 void *slab_get(struct slab *s, struct slab_magazine *m)
 {
-    struct slab_item *item;
+    struct slab_item *item = NULL;
 
     if (likely(m != NULL && m->first != NULL)) {
         item = m->first;
@@ -83,10 +153,10 @@ void *slab_get(struct slab *s, struct slab_magazine *m)
         return item;
     }
     spin_lock(&s->lock);
-    item = take(s);
-    for (unsigned i = 0; m != NULL && item != NULL && i < SLAB_MAGAZINE / 2 && s->depot != NULL;
-         i++) {
-        struct slab_item *more = take(s);
+    if (s->depot != NULL || grow(s))
+        item = pop(s);
+    while (m != NULL && m->count < SLAB_MAGAZINE / 2 && s->depot != NULL) {
+        struct slab_item *more = pop(s);
 
         more->next = m->first;
         m->first = more;
@@ -94,6 +164,18 @@ void *slab_get(struct slab *s, struct slab_magazine *m)
     }
     spin_unlock(&s->lock);
     return item;
+}
+
+/* The newest of a magazine to the depot, until it has `left`; the lock is held. */
+static void empty(struct slab *s, struct slab_magazine *m, unsigned left)
+{
+    while (m->count > left) {
+        struct slab_item *item = m->first;
+
+        m->first = item->next;
+        m->count--;
+        push(s, item);
+    }
 }
 
 void slab_put(struct slab *s, struct slab_magazine *m, void *object)
@@ -107,14 +189,138 @@ void slab_put(struct slab *s, struct slab_magazine *m, void *object)
         return;
     }
     spin_lock(&s->lock);
-    item->next = s->depot;
-    s->depot = item;
-    for (unsigned i = 0; m != NULL && i < SLAB_MAGAZINE / 2; i++) {
-        item = m->first;
-        m->first = item->next;
-        m->count--;
-        item->next = s->depot;
-        s->depot = item;
-    }
+    push(s, item);
+    if (m != NULL)
+        empty(s, m, SLAB_MAGAZINE / 2);
     spin_unlock(&s->lock);
+}
+
+void slab_flush(struct slab *s, struct slab_magazine *m)
+{
+    if (m->count == 0)
+        return;
+    spin_lock(&s->lock);
+    empty(s, m, 0);
+    spin_unlock(&s->lock);
+}
+
+uint32_t slab_used(struct slab *s)
+{
+    spin_lock(&s->lock);
+    uint32_t used = s->made - s->kept - s->colds * SLAB_UNIT;
+    spin_unlock(&s->lock);
+    return used;
+}
+
+/* ---- giving memory back ---------------------------------------------------------------------- */
+
+static struct slab_unit *unit_of(struct slab *s, const struct slab_item *item)
+{
+    return &s->units[item->index / SLAB_UNIT];
+}
+
+/* All that is free, out of the depot: so it is ours, and nobody waits for the lock meanwhile. */
+static struct slab_item *take_all(struct slab *s)
+{
+    spin_lock(&s->lock);
+    struct slab_item *all = s->depot;
+    s->depot = NULL;
+    s->kept = 0;
+    spin_unlock(&s->lock);
+    return all;
+}
+
+/* Is all of this object's unit free? Counted by slab_trim. */
+static bool all_free(struct slab *s, const struct slab_item *item)
+{
+    return unit_of(s, item)->free == SLAB_UNIT;
+}
+
+/* Takes units that are all free out of the list: they are chained, the last one first. The others
+ * stay in order; returns how many. */
+static uint32_t pick(struct slab *s, struct slab_item **list, uint32_t *chain)
+{
+    struct slab_item **at = list;
+    uint32_t left = 0;
+
+    for (struct slab_item *item = *list; item != NULL; item = item->next) {
+        if (!all_free(s, item)) {
+            *at = item;
+            at = &item->next;
+            left++;
+        } else if (item->index % SLAB_UNIT == 0) {
+            unit_of(s, item)->next = *chain;
+            *chain = item->index / SLAB_UNIT + 1;
+        }
+    }
+    *at = NULL;
+    return left;
+}
+
+static void cool(struct slab *s, uint32_t unit)
+{
+    struct slab_unit *u = &s->units[unit];
+
+    u->free = 0;
+    u->floor = 0;
+    for (uint32_t i = 0; i < SLAB_UNIT; i++)
+        u->floor = MAX(u->floor, s->type.retire(slab_at(s, unit * SLAB_UNIT + i)));
+    madvise(slab_at(s, unit * SLAB_UNIT), SLAB_UNIT * s->type.size, MADV_DONTNEED);
+}
+
+static void give_cold(struct slab *s, uint32_t unit)
+{
+    spin_lock(&s->lock);
+    push_cold(s, unit);
+    spin_unlock(&s->lock);
+}
+
+static void give_back(struct slab *s, struct slab_item *list, uint32_t count)
+{
+    struct slab_item *last = list;
+
+    for (struct slab_item *item = list; item != NULL; item = item->next) {
+        unit_of(s, item)->free = 0;
+        last = item;
+    }
+    if (list == NULL)
+        return;
+    spin_lock(&s->lock);
+    last->next = s->depot;
+    s->depot = list;
+    s->kept += count;
+    spin_unlock(&s->lock);
+}
+
+static void slab_trim(struct slab *s)
+{
+    struct slab_item *list = take_all(s);
+    uint32_t chain = 0, left;
+
+    for (struct slab_item *item = list; item != NULL; item = item->next)
+        unit_of(s, item)->free++;
+    left = pick(s, &list, &chain);
+    give_back(s, list, left);
+    while (chain != 0) {
+        uint32_t unit = chain - 1;
+
+        chain = s->units[unit].next;
+        cool(s, unit);
+        give_cold(s, unit);
+    }
+}
+
+uint64_t slab_forgotten(void *object)
+{
+    (void)object;
+    return 0;
+}
+
+/* Under the lock: slabs come and go only with the whole server. */
+void slabs_trim(void)
+{
+    spin_lock(&slabs.lock);
+    for (struct link *l = slabs.all.next; l != &slabs.all; l = l->next)
+        slab_trim(container_of(l, struct slab, all));
+    spin_unlock(&slabs.lock);
 }

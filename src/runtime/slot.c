@@ -44,16 +44,34 @@ static const struct slot_class *class_of(const struct slot *s)
 
 enum { SLOT_ANY = SLOT_READY | SLOT_HUP | SLOT_ERR | SLOT_CLOSED };
 
-void slot_init(void *object)
+/* Generation 0 is nobody's: so zeros as a word are dropped by every event and won by nobody. */
+static void init(void *object, uint64_t floor)
 {
     struct slot *s = object;
+    uint32_t generation = (uint32_t)MAX(floor, 1);
 
     for (int d = DIR_IN; d <= DIR_OUT; d++)
-        atomic_store_explicit(&s->word[d], fresh_word(1) | (uint64_t)SLOT_CLOSED << SLOT_FLAG_SHIFT,
-                              memory_order_relaxed);
+        atomic_store_explicit(
+            &s->word[d], fresh_word(generation) | (uint64_t)SLOT_CLOSED << SLOT_FLAG_SHIFT,
+            memory_order_relaxed);
     lazy_init(&s->timer, LAZY_SLOT);
     s->fd = -1;
 }
+
+static uint64_t retire(void *object)
+{
+    struct slot *s = object;
+
+    lazy_forget(&s->timer);
+    return generation_in(load(s, DIR_IN));
+}
+
+const struct slab_type slot_type = {
+    .size = sizeof(struct slot),
+    .max = 1 << 26,
+    .init = init,
+    .retire = retire,
+};
 
 static struct slab_magazine *magazine(void)
 {

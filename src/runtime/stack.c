@@ -23,7 +23,6 @@ enum {
     LEAST_COUNT = 16,
     TSAN_COUNT = 2000,     /* TSan has a limit on threads and fibers of some 8,000 */
     OTHER_MAPPINGS = 2048, /* left to libraries, malloc and thread stacks */
-    TRIM_KEEP = 64,
     TRIM_MOST = 1024, /* in one call */
 };
 
@@ -167,9 +166,9 @@ static struct stack *open_stack(void)
         give_range(index);
         return NULL;
     }
-    struct stack *s = (struct stack *)(map + ranges.size - STACK_INFO);
+    struct stack *s = (struct stack *)(map + ranges.size - STACK_ROOM - STACK_INFO);
     *s = (struct stack){ .map = map, .size = ranges.size };
-    s->valgrind = valgrind_stack(stack_low(s), stack_page(s));
+    s->valgrind = valgrind_stack(stack_low(s), stack_top(s));
     return s;
 }
 
@@ -219,7 +218,7 @@ struct stack *stack_get(struct stack_magazine *m)
 
     if (unlikely(s == NULL))
         return NULL;
-    asan_unpoison(stack_low(s), (size_t)((char *)s - stack_low(s)));
+    asan_unpoison(stack_low(s), (size_t)(stack_top(s) - stack_low(s)));
     s->tsan = tsan_fiber_new();
     return s;
 }
@@ -235,9 +234,9 @@ void stack_flush(struct stack_magazine *m)
     magazine_flush(&m->free, &depot);
 }
 
-void stacks_trim(void)
+void stacks_trim(unsigned keep)
 {
-    unsigned unused = depot_surplus(&depot, TRIM_KEEP), surplus = MIN(unused, TRIM_MOST);
+    unsigned unused = depot_surplus(&depot, keep), surplus = MIN(unused, TRIM_MOST);
 
     for (unsigned closed = 0; closed < surplus;) {
         struct item *batch = depot_batch(&depot);

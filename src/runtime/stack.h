@@ -1,8 +1,12 @@
-/* stack.h -- stacks for coroutines: an address range with a guard below, and, on top, the page of
- * the request.
+/* stack.h -- stacks for coroutines: an address range with a guard below, and, above the stack,
+ * room for the request.
  *
- *     map                guard                                   page            map + size
- *     |  STACK_GUARD     | stack, growing down ................. | REQUEST_PAGE + struct stack |
+ *     map                low                              top                       map + size
+ *     |  STACK_GUARD     | stack, growing down .......... | struct stack | REQUEST_ROOM |
+ *                                          | a page                           | a page  |
+ *
+ * The first STACK_SHARE bytes of the stack, the struct and the front of the room lie in one page:
+ * a request with a small head that waits where the stack is not deep has touched only that one.
  *
  * All ranges lie side by side in one reservation, so that a faulting address tells its stack. Used
  * stacks stay touched and are reused newest first (magazine.h); after a peak the surplus gives its
@@ -14,12 +18,14 @@
 
 enum {
     STACK_GUARD = 64 * 1024,
-    STACK_PAGE = 4096, /* at the top: request page and struct stack */
-    STACK_INFO = 256,  /* the struct's share of it */
+    STACK_PAGE = 4096,
+    STACK_SHARE = 1728, /* of the page in which stack and room meet */
+    STACK_INFO = 64,    /* struct stack, between them */
+    STACK_ROOM = 2 * STACK_PAGE - STACK_SHARE - STACK_INFO, /* for the request */
     STACK_MAGAZINE = MAGAZINE_SIZE,
 };
 
-/* At the very top of its own mapping. */
+/* Within its own mapping, right above the stack. */
 struct stack {
     struct item item; /* while it is free */
     char *map;
@@ -27,7 +33,7 @@ struct stack {
     void *tsan;        /* TSan's fiber, while the stack is in use */
     unsigned valgrind; /* its name for valgrind */
 };
-static_assert(sizeof(struct stack) <= STACK_INFO, "the request page begins below struct stack");
+static_assert(sizeof(struct stack) <= STACK_INFO, "the room begins behind it");
 
 /* A worker's own free stacks; zeroed at first, used by its thread only. */
 struct stack_magazine {
@@ -50,12 +56,17 @@ void stack_put(struct stack_magazine *m, struct stack *s);
 void stack_flush(struct stack_magazine *m); /* all of a magazine to the depot */
 
 /* Once in a while (each second or so): gives back the memory of stacks in the depot that nobody
- * needed since the last call, but for a few. At most some 1,000 a call (1 us each). */
-void stacks_trim(void);
+ * needed since the last call, but for `keep`. At most some 1,000 a call (1 us each). */
+void stacks_trim(unsigned keep);
 
-static inline char *stack_page(struct stack *s)
+static inline char *stack_room(struct stack *s)
 {
-    return (char *)s + STACK_INFO - STACK_PAGE;
+    return (char *)s + STACK_INFO;
+}
+
+static inline char *stack_top(struct stack *s)
+{
+    return (char *)s;
 }
 
 static inline char *stack_low(struct stack *s)

@@ -14,6 +14,13 @@
 
 enum { STRAND_BUDGET = 64 };
 
+/* Never given back: a late poster may queue a strand that is free, and a queue goes through its
+ * members. */
+const struct slab_type strand_type = {
+    .size = sizeof(struct strand),
+    .max = 1 << 23,
+};
+
 static uint32_t generation_of(const struct strand *st)
 {
     return atomic_load_explicit(&st->generation, memory_order_acquire);

@@ -45,6 +45,19 @@ void lazy_set(struct lazy *l, int64_t at, unsigned home)
         move_entry(l, at, home);
 }
 
+void lazy_forget(struct lazy *l)
+{
+    struct worker *w;
+
+    if (l->home == NO_HOME)
+        return;
+    w = rt.workers[l->home];
+    spin_lock(&w->wheel_lock);
+    if (atomic_load(&l->t.entry) != TIMER_NONE)
+        wheel_remove(&w->wheel, &l->t);
+    spin_unlock(&w->wheel_lock);
+}
+
 /* The number is read before the deadline, so the deadline belongs to this wait or a later one; a
  * later one makes the wake-up fail. */
 static enum lazy_outcome co_expired(struct co *c, int64_t now, int64_t *deadline)

@@ -13,11 +13,10 @@
 
 #include "base/clock.h"
 #include "runtime/buf.h"
-#include "runtime/buf_wide.h"
 #include "runtime/overflow.h"
 #include "runtime/sys.h"
 
-enum { EVENTS = 256, RUNS = 64, WAKE_THIEF = 8, TRIMS = 12 };
+enum { EVENTS = 256, RUNS = 64, WAKE_THIEF = 8 };
 
 #define WAITED_LONG (WEIR_MS / 20) /* 50 us */
 
@@ -340,24 +339,6 @@ static int sleep_ms(const struct worker *w, int64_t now)
     return (int)MIN(ms, 60 * 1000);
 }
 
-/* Worker 0 gives back the memory that a peak has left: each second, until some time after its last
- * event. */
-static void trim(struct worker *w, bool active)
-{
-    if (w->id != 0)
-        return;
-    if (active)
-        w->trims = TRIMS;
-    if (active && w->trim_at == TIMER_NONE)
-        w->trim_at = w->now + WEIR_SEC;
-    if (w->now < w->trim_at)
-        return;
-    stacks_trim();
-    bufs_trim();
-    bufs_wide_trim();
-    w->trim_at = --w->trims > 0 ? w->now + WEIR_SEC : TIMER_NONE;
-}
-
 static bool something_to_do(struct worker *w)
 {
     if (atomic_load_explicit(&w->queue.count, memory_order_relaxed) > 0 ||
@@ -422,7 +403,7 @@ static void turn(struct worker *w, struct epoll_event *events)
     queue_batch(w);
     watch_run(w);
     run_some(w);
-    trim(w, n > 0);
+    trim_turn(w, n > 0);
     count(&w->turns, 1);
 }
 

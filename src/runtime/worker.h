@@ -56,6 +56,8 @@ struct co {
     struct lazy timer;
 };
 
+static_assert((int)REQUEST_ROOM == (int)STACK_ROOM, "what is promised is there");
+
 /* --- strands (R4) --- */
 
 /* The word of a strand: three bits, and the list of ready coroutines (pointers are aligned) above
@@ -135,6 +137,7 @@ struct worker {
     struct spin lease;          /* the right to poll `epoll` */
     _Atomic int64_t turn_start; /* so that others see that it is stuck: watch.c */
     _Atomic int64_t active_at;  /* the last turn in which it had a strand to run */
+    _Atomic int64_t event_at;   /* the last turn in which something came */
     _Atomic bool watching;      /* one of rt.watchers */
 
     /* its own */
@@ -142,8 +145,7 @@ struct worker {
     int epoll, wake_fd;
     pthread_t thread;
     int64_t now;
-    int64_t trim_at;    /* worker 0: when memory is given back next */
-    unsigned trims;     /* how often still */
+    int64_t trim_at;    /* when it gives memory back next: trim.c */
     struct fiber fiber; /* of the thread: the scheduler */
     struct co *current;
     struct strand *running;
@@ -162,6 +164,14 @@ struct worker {
     _Atomic uint64_t turns, runs, stolen, wakeups;
 };
 
+/* What was given back, and what may be (trim.c). */
+struct trim {
+    struct spin lock; /* guards the rest */
+    int64_t tick_at;
+    int64_t all_at;               /* the last event before everything was given back */
+    uint32_t most, least, before; /* slots in use: since then, and at the last tick */
+};
+
 struct runtime {
     struct worker **workers;
     unsigned count;
@@ -176,6 +186,7 @@ struct runtime {
     uint64_t starved_total;
     struct start *late, **late_end; /* strands that other threads wait for; worker 0 only */
     _Atomic unsigned late_count;
+    struct trim trim;
 };
 
 extern struct runtime rt;
@@ -202,6 +213,7 @@ void watch_run(struct worker *w);
 void watch_others(struct worker *w, struct epoll_event *events, int max);
 
 /* co.c */
+extern const struct slab_type co_type;
 struct co *co_self(void);
 struct co *co_make(struct worker *w, struct strand *st, void (*fn)(void *), void *arg, int *err);
 void co_run(struct worker *w, struct co *c); /* until it parks or ends */
@@ -212,6 +224,7 @@ bool co_wake(struct co *c, uint64_t number, enum wait_reason reason);
 bool co_canceled(const struct co *c);
 
 /* strand.c */
+extern const struct slab_type strand_type;
 void strand_push(struct strand *st, struct co *c); /* c is ready; any thread */
 void strand_add(struct strand *st, struct co *c);  /* the same, by a coroutine of this strand */
 void strand_run(struct worker *w, struct strand *st);
@@ -225,13 +238,17 @@ static inline void lazy_clear(struct lazy *l)
 {
     atomic_store_explicit(&l->t.deadline, TIMER_NONE, memory_order_relaxed);
 }
+void lazy_forget(struct lazy *l); /* out of the wheel; its user is gone */
 void timers_expire(struct worker *w, int64_t now); /* those in its wheel; any worker */
 
 /* slot.c */
-void slot_init(void *object);
+extern const struct slab_type slot_type;
 void slot_event(uint64_t data, uint32_t mask);
 enum lazy_outcome slot_expired(struct slot *s, int64_t now, int64_t *deadline);
 void slots_starved(int64_t now); /* tries again */
+
+/* trim.c: once a turn; `active`: something came in it */
+void trim_turn(struct worker *w, bool active);
 
 /* runtime.c */
 void worker_stopping(struct worker *w);

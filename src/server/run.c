@@ -219,8 +219,9 @@ static int serve_with_log(struct weir_server *sv)
     TRY(open_gates(sv));
     TRY(start_workers(sv));
     linger_start();
-    downstream_drain(false);
-    rc = local_start();
+    rc = downstream_start();
+    if (rc == 0)
+        rc = local_start();
     if (rc == 0)
         rc = pool_start((unsigned)sv->cmdline.settings.process.pool);
     if (rc == 0) {
@@ -230,6 +231,7 @@ static int serve_with_log(struct weir_server *sv)
     note_turns();
     rt_stop();
     stats_close(sv);
+    downstream_stop();
     pool_stop();
     pipes_free();
     tls_clients_forget();

@@ -122,7 +122,7 @@ static struct actor *add(const char *name, void (*fn)(void *), void *arg, struct
     *a = (struct actor){ .name = name, .fn = fn, .arg = arg, .worker = w };
     a->stack = stack_get(&sim.stacks);
     must(a->stack != NULL);
-    fiber_prepare(&a->base, stack_low(a->stack), stack_page(a->stack), actor_main, a,
+    fiber_prepare(&a->base, stack_low(a->stack), stack_top(a->stack), actor_main, a,
                   a->stack->tsan);
     a->at = a->base;
     a->on = &a->base;
@@ -327,26 +327,23 @@ static void worker_loop(void *arg)
         sim_turn(arg);
 }
 
-static void co_init(void *object)
-{
-    lazy_init(&((struct co *)object)->timer, LAZY_CO);
-}
-
 /* All objects as new, in the memory of earlier runs; initialising them is no step of anybody. */
-static void renew_slab(struct slab *s, size_t size, void (*init)(void *))
+static void renew_slab(struct slab *s, const struct slab_type *type)
 {
     if (s->chunks == NULL) {
-        must(slab_start(s, size, 1024, init) == 0);
+        must(slab_start(s, type) == 0);
         slab_put(s, NULL, slab_get(s, NULL));
     }
     s->depot = NULL;
+    s->cold = 0; /* all are warm */
+    s->colds = 0;
     for (uint32_t i = s->made; i-- > 0;) {
         struct slab_item *item = slab_at(s, i);
 
-        memset(item, 0, size);
+        memset(item, 0, type->size);
         item->index = i;
-        if (init != NULL)
-            init(item);
+        if (type->init != NULL)
+            type->init(item, 0);
         item->next = s->depot;
         s->depot = item;
     }
@@ -395,9 +392,9 @@ void sim_begin(const char *name, unsigned workers, bool steal)
     };
     rt.starved_end = &rt.starved;
     rt.late_end = &rt.late;
-    renew_slab(&rt.cos, sizeof(struct co), co_init);
-    renew_slab(&rt.strands, sizeof(struct strand), NULL);
-    renew_slab(&rt.slots, sizeof(struct slot), slot_init);
+    renew_slab(&rt.cos, &co_type);
+    renew_slab(&rt.strands, &strand_type);
+    renew_slab(&rt.slots, &slot_type);
     for (unsigned i = 0; i < workers; i++)
         sim.workers[i] = worker_new(i);
 }

@@ -103,9 +103,9 @@ static void what_a_peak_left_is_given_back(void **state)
             if (bufs[i] != kept)
                 buf_return(&m, bufs[i]);
         buf_flush(&m);
-        bufs_trim(); /* until now they were needed */
+        bufs_trim(64); /* until now they were needed */
         assert_int_equal(stats().mapped, ARRAY_LEN(bufs));
-        bufs_trim();
+        bufs_trim(64);
         assert_in_range(stats().mapped, 1, ARRAY_LEN(bufs) / 10);
         assert_int_equal(stats().kept, stats().mapped - 1);
         assert_int_equal(kept[BUF_SIZE - 1], 1);
@@ -177,7 +177,7 @@ static void *work(void *arg)
             *at = NULL;
         }
         if (i % 1000 == 0)
-            bufs_trim();
+            bufs_trim(64);
     }
     for (size_t i = 0; i < HELD; i++)
         if (held[i] != NULL)

@@ -44,7 +44,7 @@ static void all_of_it_is_usable(void **state)
         s[i] = stack_get(&m);
         assert_non_null(s[i]);
         assert_int_equal((uintptr_t)stack_low(s[i]) % 4096, 0);
-        assert_int_equal(stack_page(s[i]) + STACK_PAGE - stack_low(s[i]), SIZE);
+        assert_int_equal(stack_room(s[i]) + STACK_ROOM - stack_low(s[i]), SIZE);
         memset(stack_low(s[i]), (int)i, (size_t)((char *)s[i] - stack_low(s[i])));
         assert_int_equal(stack_in_guard(stack_low(s[i]) - 1), SIZE);
         assert_int_equal(stack_in_guard(s[i]->map), SIZE);
@@ -136,16 +136,16 @@ static void what_a_peak_left_is_given_back(void **state)
         s[i] = stack_get(&m);
         assert_non_null(s[i]);
         low[i] = stack_low(s[i]);
-        memset(stack_page(s[i]) - 8192, 1, 8192);
+        memset(stack_top(s[i]) - STACK_SHARE - 8192, 1, 8192);
     }
     assert_int_equal(resident(low[0], low[0] + SIZE), 3);
     for (size_t i = 0; i < ARRAY_LEN(s); i++)
         stack_put(&m, s[i]);
     stack_flush(&m);
     assert_int_equal(stats().kept, ARRAY_LEN(s));
-    stacks_trim(); /* until now they were needed */
+    stacks_trim(64); /* until now they were needed */
     assert_int_equal(stats().mapped, ARRAY_LEN(s));
-    stacks_trim();
+    stacks_trim(64);
     assert_in_range(stats().mapped, 1, ARRAY_LEN(s) / 10);
     assert_int_equal(stats().kept, stats().mapped);
     for (size_t i = 0; i < ARRAY_LEN(s); i++)
@@ -155,7 +155,7 @@ static void what_a_peak_left_is_given_back(void **state)
         s[i] = stack_get(&m);
         assert_non_null(s[i]);
         memset(stack_low(s[i]), 2, 4096);
-        stack_page(s[i])[0] = 2;
+        stack_room(s[i])[0] = 2;
     }
     assert_int_equal(stats().mapped, ARRAY_LEN(s));
     stacks_free();
@@ -178,14 +178,14 @@ static void *work(void *arg)
         if (*at == NULL) {
             *at = stack_get(&m);
             ensure(*at != NULL);
-            *(struct stack **)stack_page(*at) = *at;
+            *(struct stack **)stack_room(*at) = *at;
         } else {
-            ensure(*(struct stack **)stack_page(*at) == *at);
+            ensure(*(struct stack **)stack_room(*at) == *at);
             stack_put(&m, *at);
             *at = NULL;
         }
         if (i % 1000 == 0)
-            stacks_trim();
+            stacks_trim(64);
     }
     for (size_t i = 0; i < HELD; i++)
         if (held[i] != NULL)
@@ -259,7 +259,7 @@ static void die_by_overflow(void (*fn)(void *))
 
     ensure(s != NULL);
     fiber_thread(&home);
-    fiber_prepare(&fiber, stack_low(s), stack_page(s), fn, &depth, s->tsan);
+    fiber_prepare(&fiber, stack_low(s), stack_top(s), fn, &depth, s->tsan);
     fiber_switch(&home, &fiber, false);
 }
 
