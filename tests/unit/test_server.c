@@ -70,7 +70,7 @@ static const struct weir_proxy good = {
 };
 static const struct weir_proxy empty = { .name = "empty" };
 
-#define LISTEN .listen = { { "127.0.0.1:0" } }
+#define LISTEN .listen = { { .addr = "127.0.0.1:0" } }
 
 static void setup_errors_name_call_and_place(void **state)
 {
@@ -81,7 +81,7 @@ static void setup_errors_name_call_and_place(void **state)
         { { LISTEN }, "weir_server_add: proxy: it is NULL" },
         { { .proxy = &empty, LISTEN }, "weir_server_add: proxy: it has no upstream_peer" },
         { { .proxy = &good }, "weir_server_add: listen: no address" },
-        { { .proxy = &good, .listen = { { "127.0.0.1:0" }, { "127.0.0.1" } } },
+        { { .proxy = &good, .listen = { { .addr = "127.0.0.1:0" }, { .addr = "127.0.0.1" } } },
           "weir_server_add: listen[1] \"127.0.0.1\": no port" },
         { { .proxy = &good, LISTEN, .idle_timeout = -1 },
           "weir_server_add: idle_timeout: a negative time" },

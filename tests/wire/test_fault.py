@@ -9,6 +9,7 @@ failure names its own."""
 import http.client
 import http.server
 import os
+import pathlib
 import random
 import re
 import select
@@ -281,3 +282,44 @@ def answered(address):
         return None
     finally:
         conn.close()
+
+
+def echoed(address, text):
+    """What comes back; b"" also if the connection broke, but not if nothing ever came."""
+    try:
+        with socket.create_connection(address, WAIT) as conn:
+            conn.sendall(text)
+            conn.shutdown(socket.SHUT_WR)
+            return conn.makefile("rb").read()
+    except TimeoutError:
+        raise
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT // 4))
+def test_program(network, tmp_path, seed):
+    """examples/echo.c: a program without HTTP. It begins with what may fail, and may end there."""
+    program = pathlib.Path(binary()).resolve().parents[1] / "examples" / "example_echo"
+    try:
+        p = Proxy(tmp_path, program=program, log=False,
+                  env={"WEIR_FAULT": f"{seed} {(10, 40)[seed % 2]}"})
+    except AssertionError as never_listened:
+        assert " 0 descriptors left" in str(never_listened)
+        no_reports(tmp_path)
+        return
+    text = text_of("/long/echo")
+    try:
+        for _ in range(40):
+            got = echoed(p.addresses[0], text)
+            assert text.startswith(got)
+        poll(lambda: echoed(p.addresses[0], b"hello") == b"hello", "it serves again")
+        p.signal()
+        p.wait(0)
+        judge(p.text, 40)
+    except BaseException:
+        print(f"seed {seed}:\n{p.text[-4000:]}\n{p._reports()}")
+        raise
+    finally:
+        p.kill()
+    no_reports(tmp_path)
