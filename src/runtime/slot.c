@@ -350,8 +350,9 @@ static enum wait_reason park_on(struct co *c, struct slot *s, enum dir d, int64_
         reason =
             co_park(c); /* also when a waker won before we could leave: its entry resumes us (D1) */
     lazy_clear(&c->timer);
-    if (reason != WAKE_IO)
-        withdraw(s, d, waiter);
+    /* Also after an event: it may have been that of an earlier park, which took that waiter out of
+     * the word and then read the number of this park (D3). */
+    withdraw(s, d, waiter);
     return reason;
 }
 
