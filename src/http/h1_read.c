@@ -220,8 +220,8 @@ static __attribute__((noinline)) int read_head(struct h1_conn *c, struct weir_he
     return frame(c, out, method);
 }
 
-/* The long wait, for a first byte, is here and not amid `read_head`, which has half a kilobyte of
- * stack for the places of lines: what waits shall touch one page (runtime/stack.h). */
+/* The long wait, for a response, is here and not amid `read_head`, which has half a kilobyte of stack
+ * for the places of lines: what waits shall touch one page (runtime/stack.h). */
 int h1_read_head(struct http_stream *st, struct weir_head *out, enum method method,
                  struct deadline until)
 {
@@ -229,11 +229,11 @@ int h1_read_head(struct http_stream *st, struct weir_head *out, enum method meth
     struct pace pace = { .limit = until, .gap = WEIR_FOREVER };
     int rc = 0;
 
-    if (!h1_buffered(c) && !stream_readable(&c->net)) {
+    if (c->role == H1_CLIENT && !h1_buffered(c) && !stream_readable(&c->net)) {
         h1_release(c);
         rc = stream_wait_readable(&c->net, &pace);
     }
-    return rc < 0 ? unheard(c, rc) : read_head(c, out, method, &pace);
+    return rc < 0 ? rc : read_head(c, out, method, &pace);
 }
 
 /* What a malformed body is called on this side. */
