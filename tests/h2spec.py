@@ -34,7 +34,7 @@ def run(h2spec, address, *options):
 
 def main(weir, h2spec, folder):
     os.environ["WEIR_BIN"] = weir
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     crt, key = Authority(folder).certificate("site", "localhost")
     origin = Origin(serve(PAGE))    # long enough for the cases about windows
