@@ -216,6 +216,16 @@ static int64_t dispatch(struct weir_lb *lb, struct scope *sc, int64_t now)
     return next;
 }
 
+/* Cancelled, the checkers may have ended before the last check was given to one of them. */
+static void take_back(struct health *h)
+{
+    for (unsigned i = 0; i < h->started; i++) {
+        if (h->checkers[i].job != NULL)
+            backend_drop(h->checkers[i].job);
+        h->checkers[i].job = NULL;
+    }
+}
+
 int health_keep(void *arg)
 {
     struct weir_lb *lb = arg;
@@ -228,5 +238,7 @@ int health_keep(void *arg)
 
         rc = event_wait(&lb->health.changed, (struct deadline){ .at = next });
     }
-    return scope_close(&sc, rc);
+    rc = scope_close(&sc, rc);
+    take_back(&lb->health);
+    return rc;
 }
