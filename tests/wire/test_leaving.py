@@ -51,7 +51,10 @@ def test_response_ends_before_the_request(weir, origin, up):
     c = p.client()
     c.send(request("POST", "/", f"Content-Length: {BIG}") + b"x" * 1000)
     res = c.receive("POST")
-    assert (res.status, res.body, res.get("Connection")) == (403, b"no", "close")
+    assert (res.status, res.body) == (403, b"no")
+    # in HTTP/2 its end may come in a frame of its own, when our head has left: then it just closes
+    assert res.get("Connection") == "close" or up == "h2"
+    assert c.closed()
 
 
 @pytest.mark.parametrize("up", ["h1", "h2"])
