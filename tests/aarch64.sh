@@ -35,7 +35,9 @@ if [ "$(cat "$root/packages" 2>/dev/null)" != "$packages" ]; then
     rm -rf "$root" $build
     fetch || cannot 'no arm64 packages to be had'
 fi
-if [ ! -e $build/build.ninja ]; then
+# libzstd's .pc file names no folder of this architecture, so the linker is told of it here.
+if ! grep -qs c_link_args "$root/cross.ini" || [ ! -e $build/build.ninja ]; then
+    rm -rf $build
     cat >"$root/cross.ini" <<END
 [binaries]
 c = '$triplet-gcc'
@@ -46,6 +48,7 @@ pkgconfig = 'pkg-config'
 exe_wrapper = ['qemu-aarch64', '-L', '/usr/$triplet', '-E', 'LD_LIBRARY_PATH=$root/usr/lib/$triplet']
 [built-in options]
 c_args = ['-I$root/usr/include/$triplet']
+c_link_args = ['-L$root/usr/lib/$triplet']
 [properties]
 sys_root = '$root'
 pkg_config_libdir = '$root/usr/lib/$triplet/pkgconfig'
