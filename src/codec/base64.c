@@ -26,8 +26,7 @@ size_t base64_encode(char *out, weir_str in)
     return (size_t)(to - out);
 }
 
-/* 0 to 63, or < 0. */
-static int value_of(char c)
+int base64_value(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -59,7 +58,7 @@ ssize_t base64_decode(struct base64 *b, char *out, weir_str in)
     char *to = out;
 
     for (size_t i = 0; i < in.len; i++) {
-        int value = value_of(in.ptr[i]);
+        int value = base64_value(in.ptr[i]);
 
         if (in.ptr[i] == '=' && b->have >= 2)
             b->padded++;

@@ -14,6 +14,9 @@
 /* Padded. Returns the length, BASE64_LEN(in.len). */
 size_t base64_encode(char *out, weir_str in);
 
+/* What a character stands for, 0 to 63; -1: it is none of them. */
+int base64_value(char c);
+
 /* Text that comes in pieces, and may be several padded texts one behind the other. Zeroed at
  * first. */
 struct base64 {

@@ -1,4 +1,5 @@
 /* auth.c -- Basic authentication (RFC 7617). */
+#include "codec/base64.h"
 #include "codec/head.h"
 #include "proxy/module.h"
 
@@ -6,20 +7,9 @@ struct visit {
     weir_str user;
 };
 
-/* RFC 4648 4: the value of a character; -1: none of them. */
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* In `out`, which has room for 3/4 of `in`; false for what is no base64. Padding may be missing. */
-static bool base64_decode(weir_str in, char *out, size_t *len)
+/* In `out`, which has room for 3/4 of `in`; false for what is no base64. Not as strict as
+ * base64_decode: padding may be missing. */
+static bool decode(weir_str in, char *out, size_t *len)
 {
     uint32_t bits = 0;
     unsigned have = 0;
@@ -68,7 +58,7 @@ static bool credentials(struct weir_session *s, weir_str *name, weir_str *passwo
     while (given.len > 0 && given.ptr[0] == ' ')
         given = (weir_str){ given.ptr + 1, given.len - 1 };
     text = weir_alloc(s, given.len + 1);
-    if (text == NULL || !base64_decode(given, text, &len))
+    if (text == NULL || !decode(given, text, &len))
         return false;
     colon = memchr(text, ':', len);
     if (colon == NULL)
