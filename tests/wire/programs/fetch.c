@@ -7,11 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <weir/weir.h>
-
-static struct {
-    const char *listen, *upstream;
-} program;
+#include "one_upstream.h"
 
 static const char *text(struct weir_session *s, const char *name)
 {
@@ -71,7 +67,7 @@ static int request_filter(struct weir_session *s)
 
 static int upstream_peer(struct weir_session *s, struct weir_peer *peer)
 {
-    return weir_peer_address(s, peer, program.upstream);
+    return weir_peer_address(s, peer, where.upstream);
 }
 
 static int request_body_filter(struct weir_session *s, weir_str *chunk, bool end)
@@ -136,33 +132,7 @@ static const struct weir_proxy proxy = {
     .logging = logging,
 };
 
-static const char *set_listen(void *state, const char *value)
-{
-    (void)state;
-    program.listen = value;
-    return weir_check_address(value);
-}
-
-static const char *set_upstream(void *state, const char *value)
-{
-    (void)state;
-    program.upstream = value;
-    return weir_check_address(value);
-}
-
 int main(int argc, char **argv)
 {
-    static const struct weir_option options[] = {
-        { .name = "listen", .value = "ADDR", .help = "where", .set = set_listen, .required = true },
-        { .value = "UPSTREAM", .help = "to whom", .set = set_upstream, .required = true },
-        { .set = NULL },
-    };
-    struct weir_server *server = weir_server_new_with(argc, argv, NULL, options, NULL);
-
-    weir_server_add(server, &(struct weir_service){
-                                .proxy = &proxy,
-                                .listen = { { .addr = program.listen,
-                                              .alpn = WEIR_H1 | WEIR_H2 } },
-                            });
-    return weir_server_run(server);
+    return run_proxy(argc, argv, &proxy);
 }

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <weir/weir.h>
+#include "one_upstream.h"
 
 static struct {
-    const char *listen, *upstream, *bad, *refuse;
+    const char *bad, *refuse;
     bool plain, pages;
 } program;
 
@@ -110,7 +110,7 @@ static int early_request_filter(struct weir_session *s)
 
 static int upstream_peer(struct weir_session *s, struct weir_peer *peer)
 {
-    return weir_peer_address(s, peer, program.upstream);
+    return weir_peer_address(s, peer, where.upstream);
 }
 
 static int upstream_request_filter(struct weir_session *s, struct weir_head *req)
@@ -159,20 +159,6 @@ static const struct weir_proxy proxy = {
 };
 
 /* ---- the program ----------------------------------------------------------------------------- */
-
-static const char *set_listen(void *state, const char *value)
-{
-    (void)state;
-    program.listen = value;
-    return weir_check_address(value);
-}
-
-static const char *set_upstream(void *state, const char *value)
-{
-    (void)state;
-    program.upstream = value;
-    return weir_check_address(value);
-}
 
 static const char *set_plain(void *state, const char *value)
 {
@@ -226,7 +212,7 @@ int main(int argc, char **argv)
     struct weir_server *server = weir_server_new_with(argc, argv, NULL, options, NULL);
     struct weir_service service = {
         .proxy = &proxy,
-        .listen = { { .addr = program.listen, .alpn = WEIR_H1 | WEIR_H2 } },
+        .listen = { { .addr = where.listen, .alpn = WEIR_H1 | WEIR_H2 } },
         .modules = { { &weir_access, &access }, { &first, "first" }, { &second, "second" },
                      { &weir_basic_auth, &auth } },
         .connection_filter = connection_filter,
