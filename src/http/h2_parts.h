@@ -126,7 +126,7 @@ struct h2_conn {
     unsigned running; /* strands that have a stream */
     unsigned begun;   /* server: streams whose strand is not started yet */
     uint64_t requests;
-    struct h2_stream *born, **born_end; /* heads that came complete, linked by next_post */
+    struct h2_stream *born, **born_end; /* to be started, oldest first, linked by next_post */
     weir_str feed;                      /* what is given to nghttp2 next */
     int64_t head_since;                 /* a header block is incomplete; 0: none is */
     int64_t drain_until;                /* the first GOAWAY was sent; 0: was not */

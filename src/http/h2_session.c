@@ -74,8 +74,9 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
     return 0;
 }
 
-/* Beyond what was advertised, counting also streams that were reset and whose strand still runs: an
- * origin never has more of this connection's requests than that (CVE-2023-44487). */
+/* As many as were advertised may run, counting also streams that were reset and whose strand is not
+ * yet through with it: an origin never has more of this connection's requests than that
+ * (CVE-2023-44487). As many again may wait for one of them to end; beyond that they are refused. */
 static int refuse_stream(struct h2_conn *c, int32_t id)
 {
     spend(c, COST_RESET, "too many streams that had to be refused");
@@ -91,7 +92,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     c->list_size = 0;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0; /* a response, or trailers: the stream is there */
-    if (c->running + c->begun >= c->config->max_streams)
+    if (c->running + c->begun >= 2 * c->config->max_streams)
         return refuse_stream(c, frame->hd.stream_id);
     st = h2_stream_new(c);
     if (st == NULL)

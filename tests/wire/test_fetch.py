@@ -263,7 +263,6 @@ def test_https(fetch, origin, weir, tmp_path, alpn):
         authority.certificate("server", "localhost")
         back = origin(serve(yes()))
         front = weir("--cert", tmp_path / "server.crt", "--key", tmp_path / "server.key", back,
-                     "--timeout-idle", "100ms",
                      listen=(), listen_tls=("127.0.0.1:0",))
         port = front.addresses[0][1]
     p = fetch(origin())
@@ -272,6 +271,9 @@ def test_https(fetch, origin, weir, tmp_path, alpn):
         assert c.ask(ask(f"https://localhost:{port}/", f"Fetch-Ca: {authority.ca}")).body == b"200 yes"
     assert c.ask(ask(f"https://localhost:{port}/")).status == 502
     p.wait_text("certificate")
+    p.close_clients()
+    p.signal()          # and with it the connections in its pool, which `front` would count as its own
+    p.wait()
 
 
 def test_interim_heads_without_end(fetch, origin):
