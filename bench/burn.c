@@ -1,7 +1,9 @@
-/* burn.c -- weir with a filter that computes for 2 ms when the path begins with /burn, or for 1 ms
- * when it begins with /burn/1: what the cases `uneven` and `h2busy` measure. Public API only.
+/* burn.c -- weir with filters of ours, on the public API only. The request filter computes for 2 ms when
+ * the path begins with /burn, or for 1 ms when it begins with /burn/1 (the cases `uneven` and `h2busy`),
+ * and waits for 50 ms when it begins with /wait (the case `filter`). With --phases every other optional
+ * phase of a request that succeeds is there as well, and does nothing (the case `phases`).
  *
- *     burn --listen ADDR [--h2c] [OPTION]... ORIGIN */
+ *     burn --listen ADDR [--h2c] [--phases] [OPTION]... ORIGIN */
 #include <time.h>
 #include <weir/weir.h>
 
@@ -9,7 +11,7 @@ enum { MS = 1000000 };
 
 static struct {
     const char *listen, *origin;
-    bool h2c;
+    bool h2c, phases;
 } args = { .listen = "127.0.0.1:8080" };
 
 static const char *set_listen(void *state, const char *value)
@@ -33,9 +35,17 @@ static const char *set_h2c(void *state, const char *value)
     return NULL;
 }
 
+static const char *set_phases(void *state, const char *value)
+{
+    (void)state, (void)value;
+    args.phases = true;
+    return NULL;
+}
+
 static const struct weir_option options[] = {
     { .name = "listen", .value = "ADDR", .help = "where to listen", .set = set_listen },
     { .name = "h2c", .help = "HTTP/2 by prior knowledge as well", .set = set_h2c },
+    { .name = "phases", .help = "every optional phase, which does nothing", .set = set_phases },
     { .value = "ORIGIN", .help = "where requests go", .set = set_origin, .required = true },
     { .name = NULL },
 };
@@ -54,6 +64,8 @@ static int request_filter(struct weir_session *s)
     const struct weir_head *req = weir_request(s);
     int64_t over;
 
+    if (weir_path_under(req, "/wait"))
+        return weir_sleep(s, 50 * WEIR_MS);
     if (!weir_path_under(req, "/burn"))
         return WEIR_OK;
     over = thread_ns() + (weir_path_under(req, "/burn/1") ? 1 : 2) * MS;
@@ -73,6 +85,53 @@ static const struct weir_proxy burn = {
     .upstream_peer = upstream_peer,
 };
 
+/* ---- phases that do nothing ------------------------------------------------------------------ */
+
+static int no_session(struct weir_session *s)
+{
+    (void)s;
+    return WEIR_OK;
+}
+
+static int no_peer(struct weir_session *s, const struct weir_peer *peer, bool reused)
+{
+    (void)s, (void)peer, (void)reused;
+    return WEIR_OK;
+}
+
+static int no_head(struct weir_session *s, struct weir_head *head)
+{
+    (void)s, (void)head;
+    return WEIR_OK;
+}
+
+static int no_body(struct weir_session *s, weir_str *chunk, bool end)
+{
+    (void)s, (void)chunk, (void)end;
+    return WEIR_OK;
+}
+
+static void no_log(struct weir_session *s, int err)
+{
+    (void)s, (void)err;
+}
+
+static const struct weir_proxy phases = {
+    .name = "phases",
+    .early_request_filter = no_session,
+    .request_filter = no_session,
+    .upstream_peer = upstream_peer,
+    .connected_to_upstream = no_peer,
+    .upstream_request_filter = no_head,
+    .request_body_filter = no_body,
+    .request_trailer_filter = no_head,
+    .upstream_response_filter = no_head,
+    .response_filter = no_head,
+    .response_body_filter = no_body,
+    .response_trailer_filter = no_head,
+    .logging = no_log,
+};
+
 int main(int argc, char **argv)
 {
     struct weir_server *server =
@@ -82,7 +141,7 @@ int main(int argc, char **argv)
     if (args.origin)
         weir_lb_add(lb, args.origin);
     weir_server_add(server, &(struct weir_service){
-                                .proxy = &burn,
+                                .proxy = args.phases ? &phases : &burn,
                                 .state = lb,
                                 .listen = { { .addr = args.listen,
                                               .alpn = args.h2c ? WEIR_H1 | WEIR_H2 : WEIR_H1 } },

@@ -122,14 +122,17 @@ def run_calls(bench, names, failed, end):
 
 
 def wanted(case, part, options):
-    """`chosen`, without Pingora where it cannot be had."""
-    names = chosen(case, part, options.only)
-    if "pingora" not in names:
-        return names
-    why = pingora.make(ROOT, options.build)
-    if why:
-        print(f"SKIP pingora: {why}")
-    return [n for n in names if n != "pingora" or not why]
+    """`chosen`, without those that cannot be had everywhere where they cannot."""
+    names, missing = chosen(case, part, options.only), {}
+    if "pingora" in names:
+        missing["pingora"] = pingora.make(ROOT, options.build)
+    if "weir-before" in names and not os.path.exists(
+            PROXIES["weir-before"].binary.format(build=options.build)):
+        missing["weir-before"] = "no build/before"
+    for name, why in missing.items():
+        if why:
+            print(f"SKIP {name}: {why}")
+    return [n for n in names if not missing.get(n)]
 
 
 def chosen(case, part, only):

@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import report                                                                   # noqa: E402
 from lib import BenchError                                                      # noqa: E402
 from lib.attack import measure_attack                                           # noqa: E402
+from lib.beside import figures_of, measure_beside                               # noqa: E402
 from lib.cases import CASES, Bound, Part                                        # noqa: E402
 from lib.figures import cheapest, judge                                         # noqa: E402
 from lib.measure import Bench, check_kept, check_tls, measure_open, measure_reuse  # noqa: E402
@@ -181,6 +182,29 @@ class Kinds(unittest.TestCase):
             self.assertEqual(bench.notes, {})
         with self.bench(Part("", ["-c", "20", "--rate", "500", "--close"])) as bench:
             self.assertEqual(measure_reuse(bench, "floor")["opened"], 100000)
+
+    def test_beside(self):
+        part = Part("", ["-c", "4", "--rate", "200"], beside=["-c", "8", "--rate", "100"],
+                    origin=["--delay", "20ms"], connections=50, least_us=20000)
+        with self.bench(part) as bench:
+            figures = measure_beside(bench, "floor")
+            self.assertGreater(figures["cpu_us"], 0)
+            self.assertGreater(figures["wait_us"], 0)
+            bench.part = replace(part, least_us=60000000)
+            with self.assertRaisesRegex(BenchError, "should wait take"):
+                measure_beside(bench, "floor")
+
+    def test_what_is_added(self):
+        def run(us, *requests):
+            return {"us": us, "busy": 0.5, "foreign": 0.0, "steal": 0.0, "results": [
+                {"requests": n, "rate": n, "classes": [{"p50_us": 50000, "p99_us": 1}]}
+                for n in requests]}
+        runs = {"quiet": [run(900, 100), run(1100, 100)], "alone": [run(4000, 200)] * 2,
+                "both": [run(4500 + 1000 * 0.6, 100, 200)] * 2}
+        figures = figures_of(runs)      # 10 us each; 20 us; 11 us are left
+        self.assertAlmostEqual(figures["added"], 1.1)
+        self.assertAlmostEqual(figures["wait_us"], 20)
+        self.assertAlmostEqual(figures["waiting"], 10)
 
     def test_connections_that_do_not_stay(self):
         with self.bench(Part("", ["-c", "4"])) as bench, \

@@ -46,6 +46,8 @@ class Part:
     connections: int = 64   # kinds memory, attack, open
     attack: str = ""        # kind attack: heads, bodies, readers
     deadline: float = 0     # kind attack: seconds after which attackers are to be cut
+    beside: list = field(default_factory=list)  # kind beside: the load that waits
+    least_us: int = 0       # and how long each of its requests takes at least
 
 
 @dataclass
@@ -168,6 +170,18 @@ CASES = {c.name: c for c in (
          [h2_part("h2 to h1", bounds=(Bound("cpu_us", ("haproxy",), 1.0),)),
           h2_part("h2 to h2", origin=["--h2"], origin_h2=True, proxies=("weir", "haproxy"))],
          proxies=NO_FLOOR),
+    Case("filter", "requests that wait 50 ms in a filter, beside requests that do not",
+         [Part("1,000 requests wait 50 ms in a filter, beside 8,000 others a second",
+               ["-c", "64", "--rate", "8000", "--length", "1024"], extra=MANY_REQUESTS,
+               beside=["-c", "1250", "--rate", "20000", "--path", "/wait", "--length", "1024"],
+               connections=2000, least_us=50000,
+               bounds=(Bound("added", (), 1.05, "alone", "weir-wait"),))],
+         proxies=("weir-wait",), kind="beside", rounds=11, seconds=2),
+    Case("phases", "no optional phases, against every one that does nothing, and against before",
+         [Part("1 KiB, 64 connections, by phases", KIB,
+               bounds=(Bound("cpu_us", ("weir-phases",), 1.0),
+                       Bound("cpu_us", ("weir-before",), 1.02)))],
+         proxies=("weir", "weir-phases", "weir-before")),
     Case("h2busy", "one HTTP/2 connection, 32 streams, each burns 1 ms in a filter; 1 and 2 workers",
          [Part("32 streams of one connection, each burns 1 ms",
                ["-c", "1", "--streams", "32", "--h2", "--path", "/burn/1", "--length", "1024"],

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from lib.attack import measure_attack
+from lib.beside import measure_beside
 from lib.measure import measure_busy, measure_cpu, measure_open, measure_reuse, measure_uneven
 from lib.memory import measure_memory
 
@@ -30,7 +31,7 @@ CPU = (Column("CPU us", "cpu_us", 8, 2), Column("user", "user_us", 7, 2),
        Column("p50 us", "p50_us", 9, 0), Column("p99 us", "p99_us", 9, 0))
 
 KINDS = {
-    "cpu": Kind(measure_cpu, CPU),
+    "cpu": Kind(measure_cpu, CPU, ("nginx", "floor", "weir-phases", "weir-before")),
     "memory": Kind(measure_memory, (
         Column("B each", "each_b", 9, 0), Column("base MiB", "base_mib", 10, 1),
         Column("peak MiB", "peak_mib", 10, 1), Column("after MiB", "after_mib", 11, 1),
@@ -50,6 +51,11 @@ KINDS = {
     "busy": Kind(measure_busy, (
         Column("us each", "each_us", 9, 1), Column("CPU us", "cpu_us", 9, 1),
         Column("p50 us", "p50_us", 9, 0), Column("p99 us", "p99_us", 9, 0)), ("weir-burn-1",)),
+    "beside": Kind(measure_beside, (
+        Column("added x", "added", 8, 3), Column("alone us", "cpu_us", 9, 2),
+        Column("beside us", "beside_us", 10, 2), Column("waiting us", "wait_us", 11, 2),
+        Column("waiting", "waiting", 8, 0), Column("core %", "busy", 7, 0, 100),
+        Column("p99 us", "quiet_p99_us", 8, 0), Column("beside", "p99_us", 8, 0)), ()),
     "open": Kind(measure_open, (
         Column("growth", "growth", 8, 3), Column("CPU us, 64", "few_cpu_us", 11, 2),
         Column("all", "cpu_us", 8, 2), Column("p99 us", "p99_us", 9, 0)), ("floor",)),

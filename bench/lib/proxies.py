@@ -161,6 +161,7 @@ class Proxy:
     workers: int = 1            # more than one use the load's core as well
     environment: dict = field(default_factory=dict)
     needs: str = ""             # a file beside the binary
+    options: tuple = ()         # of a program of ours
 
     def path(self, build):
         path = self.binary.format(build=build)
@@ -233,7 +234,7 @@ def start_weir(proxy, path, setup, _port):
     tls = setup.tls and ["--cert", setup.tls.cert, "--key", setup.tls.key]
     return [path, *([] if proxy.binary == BURN else ["proxy"]),
             *(["--listen-tls", "127.0.0.1:0", *tls] if tls else ["--listen", "127.0.0.1:0"]),
-            *(["--h2c"] if setup.h2 and not tls else []),
+            *(["--h2c"] if setup.h2 and not tls else []), *proxy.options,
             *(["--upstream-tls", "bench.example", "--insecure"] if setup.origin_tls else []),
             *(["--upstream-h2"] if setup.origin_h2 else []),
             *(["--pool", str(setup.pool)] if setup.pool else []),
@@ -311,6 +312,11 @@ PROXIES = {p.name: p for p in (
     replace(WEIR, name="weir-steal", **UNEVEN, environment={PLACE: "7/8"}),
     replace(WEIR, name="weir-nosteal", **UNEVEN, environment={PLACE: "7/8", NO_STEAL: "1"}),
     *(replace(WEIR, name=f"weir-burn-{n}", binary=BURN, workers=n) for n in (1, 2)),
+    # A filter that waits; phases that do nothing; weir as it was, where somebody built it.
+    replace(WEIR, name="weir-wait", binary=BURN),
+    replace(WEIR, name="weir-phases", binary=BURN, options=("--phases",)),
+    replace(WEIR, name="weir-before", binary="{build}/../before/gateway/weir",
+            package="bench/README.md tells how"),
     replace(NGINX_PROXY, name="nginx-lua", workers=2,
             needs="/usr/lib/nginx/modules/ngx_http_lua_module.so",
             package="apt-get install --no-install-recommends libnginx-mod-http-lua"),
