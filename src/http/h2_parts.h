@@ -133,6 +133,7 @@ struct h2_conn {
     bool drained;                       /* the final GOAWAY too */
     bool greeted;                       /* the preface is complete */
     bool eof;
+    size_t queued;    /* frames to be sent, when the SETTINGS frame at hand began */
     size_t list_size; /* of the field block being decoded */
     int err;
     const char *fault;

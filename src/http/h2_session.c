@@ -68,9 +68,10 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
 {
     struct h2_conn *c = conn;
 
-    (void)session;
     if (hd->type == NGHTTP2_HEADERS)
         c->head_since = rt_now();
+    if (hd->type == NGHTTP2_SETTINGS)
+        c->queued = nghttp2_session_get_outbound_queue_size(session);
     return 0;
 }
 
@@ -230,6 +231,16 @@ static void settle_limit(struct h2_conn *c)
     }
 }
 
+/* A window of a stream that grows beyond 2^31-1 by SETTINGS is an error of the connection (RFC 9113
+ * 6.9.2). nghttp2 resets that stream, and of this it tells nobody: but only the ACK and such resets
+ * are queued while it takes a SETTINGS frame in. */
+static void check_windows(struct h2_conn *c)
+{
+    if (nghttp2_session_get_outbound_queue_size(c->session) > c->queued + 1)
+        h2_conn_fail(c, protocol_error(c), NGHTTP2_FLOW_CONTROL_ERROR,
+                     "SETTINGS that make a window larger than 2^31-1");
+}
+
 /* Ours belong to us, the client's to it: a server can only reset what we have opened. */
 static void reset_in(struct h2_conn *c)
 {
@@ -274,6 +285,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         break;
     case NGHTTP2_SETTINGS:
         c->greeted = true;
+        check_windows(c);
         settle_limit(c);
         h2_window_opened(c);
         spend(c, COST_SETTINGS, "too many SETTINGS frames");

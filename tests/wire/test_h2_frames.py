@@ -163,8 +163,7 @@ CASES = [
     ("6.9.1 more than 2^31-1 on the connection", update(0, (1 << 31) - 1),
      goaway(FLOW_CONTROL_ERROR)),
     ("6.9.2 SETTINGS that overflow a window", OPEN + update(1, (1 << 31) - 1 - 65535)
-     + settings((INITIAL_WINDOW_SIZE, 65536)),
-     (("rst", FLOW_CONTROL_ERROR), ("goaway", FLOW_CONTROL_ERROR))),
+     + settings((INITIAL_WINDOW_SIZE, 65536)), goaway(FLOW_CONTROL_ERROR)),
     ("6.10 CONTINUATION on stream 0", frame(HEADERS, 1, 1, block(GET)) + frame(CONTINUATION, 4, 0, b""),
      goaway(PROTOCOL_ERROR)),
     ("6.10 CONTINUATION on another stream", frame(HEADERS, 1, 1, block(GET))
@@ -365,6 +364,7 @@ def test_byte_by_byte(port, secure):
 def test_more_than_our_window(weir, silent):
     """6.9.1: nobody reads the body yet, as the upstream does not even accept."""
     c = h2(weir("--h2c", silent.name))
+    c.pong()                            # it knows that we know how large the window is
     st = c.stream(1)
     c.send(OPEN)
     c.send(data(1, b"x" * 16384) * 4)
