@@ -41,6 +41,7 @@ static struct h2_conn *conn_new(struct stream *net, const struct h2_config *conf
     link_init(&c->lingering);
     c->session = h2_session_new(c);
     if (c->session == NULL) {
+        h2_memory_end(c);
         free(c);
         return NULL;
     }
@@ -89,6 +90,7 @@ void h2_free(struct h2_conn **conn)
     while (!link_alone(&c->streams))
         h2_stream_free(container_of(c->streams.next, struct h2_stream, link));
     nghttp2_session_del(c->session);
+    h2_memory_end(c);
     output_done(c);
     h2_leave(c);
 }

@@ -3,7 +3,11 @@
  * Each session keeps a buffer of 16 KiB and a little for the frames that it packs, of which most
  * never fill the first page. malloc would put it where other things have been: it would be memory
  * all the same. Here it is a place of its own, of whole pages, and those that were never touched
- * cost nothing. */
+ * cost nothing.
+ *
+ * nghttp2 1.52 frees a DATA frame twice if the queue that is to hold it cannot grow: at once, and
+ * with the stream that still points to it. So the first block that it frees after a resize has
+ * failed is kept until it is freed again, or until the session is gone. */
 #include <stdlib.h>
 
 #include "http/h2_parts.h"
@@ -49,6 +53,13 @@ static void give(void *p, void *conn)
 {
     struct h2_conn *c = conn;
 
+    if (c->starved && p != NULL) {
+        c->starved = false;
+        c->doubtful = p;
+        return;
+    }
+    if (p == c->doubtful)
+        c->doubtful = NULL;
     if (!is_place(c, p)) {
         free(p);
         return;
@@ -63,23 +74,38 @@ static void *get_zeroed(size_t n, size_t size, void *conn)
     return calloc(n, size);
 }
 
+static void *out_of_place(struct h2_conn *c, size_t size)
+{
+    void *larger = malloc(size);
+
+    if (larger != NULL) {
+        memcpy(larger, c->place->bytes, sizeof c->place->bytes);
+        give(c->place->bytes, c);
+    }
+    return larger;
+}
+
 static void *resize(void *p, size_t size, void *conn)
 {
     struct h2_conn *c = conn;
-    void *larger;
+    void *resized;
 
-    if (p == NULL)
-        return get(size, conn);
-    if (!is_place(c, p))
-        return realloc(p, size);
-    if (size <= sizeof c->place->bytes)
-        return p;
-    larger = malloc(size);
-    if (larger == NULL)
-        return NULL;
-    memcpy(larger, p, sizeof c->place->bytes);
-    give(p, conn);
-    return larger;
+    if (is_place(c, p))
+        resized = size <= sizeof c->place->bytes ? p : out_of_place(c, size);
+    else
+        resized = p == NULL ? get(size, conn) : realloc(p, size);
+    if (resized == NULL && c->doubtful == NULL)
+        c->starved = true;
+    return resized;
+}
+
+void h2_memory_end(struct h2_conn *c)
+{
+    void *p = c->doubtful;
+
+    c->starved = false;
+    if (p != NULL)
+        give(p, c);
 }
 
 nghttp2_mem h2_memory_of(struct h2_conn *c)

@@ -110,6 +110,8 @@ enum {
 struct h2_conn {
     nghttp2_session *session;
     struct place *place; /* what nghttp2 packs frames in: h2_memory.c */
+    void *doubtful;      /* a block that nghttp2 may free a second time */
+    bool starved;        /* the next one that it frees is */
     struct stream *net;
     const struct h2_config *config;
     void *owner;
@@ -165,9 +167,10 @@ void h2_session_feed(void *conn);                   /* c->feed; on the worker's 
 void h2_session_dribble(struct h2_conn *c);
 void h2_conn_fail(struct h2_conn *c, int err, uint32_t code, const char *fault);
 
-/* h2_memory.c: once, 0 or WEIR_ENOMEM; and for a session of this connection. */
+/* h2_memory.c: once, 0 or WEIR_ENOMEM; for a session of this connection; when that is gone. */
 must_use int h2_memory_start(void);
 nghttp2_mem h2_memory_of(struct h2_conn *c);
+void h2_memory_end(struct h2_conn *c);
 
 /* h2_frames.c: the frames as they come, beside nghttp2. next: from the bytes that it is about to
  * get. fault: NULL, or what is wrong with the frame just found (not OTHER), once all before it has

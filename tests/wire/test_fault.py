@@ -110,10 +110,11 @@ def ask(conn, dice):
 def client(address, context, dice, seen):
     """Its requests one by one, on as few connections as it gets. What goes wrong is counted: who
     waits for ever (no deadline of the proxy is above a second) is what must not be."""
-    conn, asked = None, 0
-    while asked < REQUESTS:
+    conn, asked, connects = None, 0, 0
+    while asked < REQUESTS and connects < 100 * REQUESTS:
         try:
             if conn is None:
+                connects += 1
                 conn = http.client.HTTPConnection(*address, timeout=WAIT)
                 conn.connect()
                 if context:
