@@ -1,6 +1,8 @@
 """Fixtures: `origin(script...)` and `weir(upstream..., options...)`, both ended with the test."""
 
+import faulthandler
 import os
+import signal
 import subprocess
 import sys
 
@@ -11,6 +13,7 @@ sys.dont_write_bytecode = True
 from weirtest import Installed, Network, Origin, Proxy, binary  # noqa: E402
 from weirtest.proxy import ROOT  # noqa: E402
 
+LIMIT = 300                     # seconds for a test, fixtures included; the longest takes some 20
 collect_ignore = [] if os.environ.get("WEIR_FAULT_BUILD") else ["test_fault.py"]
 
 
@@ -21,6 +24,20 @@ def pytest_sessionstart(session):
         if built.returncode or not built.stdout.strip():
             pytest.exit(f"no {binary()}, and ./dev build failed", 1)
         os.environ["WEIR_BIN"] = built.stdout.strip().splitlines()[-1]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """A test that hangs fails, and tells where each of its threads was."""
+    def ended(number, frame):
+        faulthandler.dump_traceback()
+        raise AssertionError(f"not over after {LIMIT} s")
+    signal.signal(signal.SIGALRM, ended)
+    signal.alarm(LIMIT)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def all_of(calls):
