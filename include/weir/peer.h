@@ -20,12 +20,16 @@ struct weir_peer {
     bool     tls;             /* speak TLS to it: implied by `sni` */
     weir_str sni;             /* the name it is asked for, and that its certificate has to carry;
                                  absent: the certificate has to carry its IP address */
+    weir_str alt_name;        /* another name that its certificate may carry in place of `sni` */
     weir_str ca_file;         /* PEM: who may have signed it; absent: the system's CAs */
     weir_str cert_file;       /* PEM: a certificate of ours and its chain, if it asks for one */
     weir_str key_file;        /* PEM: its key; absent: it is in cert_file */
     unsigned alpn;            /* WEIR_H1 | WEIR_H2: what to offer by ALPN; 0: HTTP/1.1.
                                  Without TLS, WEIR_H2 alone: HTTP/2 by prior knowledge */
+    bool     any_name;        /* DANGER: whoever has any certificate signed by the CA is trusted */
     bool     no_verify;       /* DANGER: whoever answers is trusted */
+    weir_str bind;            /* where connections to it come from, as `192.0.2.1:0`: an address of
+                                 this machine and port 0; absent: the system chooses */
     weir_str group;           /* a partition of the pool, chosen by you; absent: none */
     weir_dur connect_timeout; /* 0: the service's, as for all of these */
     weir_dur try_timeout;     /* all of it until the response head; then it is tried again where

@@ -126,7 +126,7 @@ static int check_tcp(const struct addr *to, weir_dur timeout)
     struct deadline until = deadline_in(rt_now(), timeout, WEIR_ECONNTIME);
     struct stream st;
 
-    TRY(net_connect(to, &class, NULL, until, &st));
+    TRY(net_connect(to, NULL, &class, NULL, until, &st));
     stream_close(&st, false);
     return 0;
 }

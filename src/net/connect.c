@@ -50,13 +50,25 @@ static int await_connected(struct slot *slot, struct deadline until)
     return flags & SLOT_READY ? 0 : WEIR_ECONNECT;
 }
 
-int net_connect(const struct addr *to, const struct slot_class *class, void *owner,
-                struct deadline until, struct stream *out)
+/* Where a connection is to come from. Its port is chosen when it is known where it goes, so that many
+ * connections may share one. */
+static int bind_to(int fd, const struct addr *from)
+{
+    static const int on = 1;
+    struct sockaddr_storage ss;
+    socklen_t len = addr_to_sockaddr(from, &ss);
+
+    sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    return sys_bind(fd, (const struct sockaddr *)&ss, len);
+}
+
+int net_connect(const struct addr *to, const struct addr *from, const struct slot_class *class,
+                void *owner, struct deadline until, struct stream *out)
 {
     struct sockaddr_storage ss;
     socklen_t len = addr_to_sockaddr(to, &ss);
     bool tcp = to->kind != ADDR_UNIX;
-    int fd, rc;
+    int fd, rc = 0;
 
     *out = (struct stream){ .slot = NULL };
     ensure(to->kind != ADDR_NONE);
@@ -66,7 +78,10 @@ int net_connect(const struct addr *to, const struct slot_class *class, void *own
         return connect_error(fd, until);
     if (tcp)
         net_tcp_options(fd);
-    rc = sys_connect(fd, (const struct sockaddr *)&ss, len);
+    if (tcp && from != NULL)
+        rc = bind_to(fd, from);
+    if (rc == 0)
+        rc = sys_connect(fd, (const struct sockaddr *)&ss, len);
     if (rc < 0 && rc != -EINPROGRESS) {
         sys_close(fd);
         return connect_error(rc, until);

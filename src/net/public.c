@@ -127,7 +127,7 @@ void weir_stream_reset(struct weir_stream **stream)
 
 static int connect_to(const struct addr *to, struct deadline until, struct weir_stream *st)
 {
-    TRY(net_connect(to, &held_class, NULL, until, &st->st));
+    TRY(net_connect(to, NULL, &held_class, NULL, until, &st->st));
     st->peer = addr_print(to, st->text);
     return 0;
 }

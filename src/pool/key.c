@@ -43,8 +43,10 @@ static void put_text(struct writer *w, weir_str text)
 static void put_tls(struct writer *w, const struct weir_peer *peer)
 {
     put(w, &peer->no_verify, sizeof peer->no_verify);
+    put(w, &peer->any_name, sizeof peer->any_name);
     put(w, &peer->alpn, sizeof peer->alpn);
     put_text(w, peer->sni);
+    put_text(w, peer->alt_name);
     put_text(w, peer->ca_file);
     put_text(w, peer->cert_file);
     put_text(w, peer->key_file);
@@ -60,6 +62,7 @@ int peer_key_make(struct peer_key *key, const struct addr *addr, const struct we
     put(&w, &addr->scope, sizeof addr->scope);
     put_host(&w, addr);
     put_text(&w, peer->group);
+    put_text(&w, peer->bind);
     put(&w, &tls, sizeof tls);
     if (tls)
         put_tls(&w, peer);

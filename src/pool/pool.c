@@ -255,8 +255,8 @@ struct upstream *pool_take(const struct peer_key *key, bool careful)
     return up;
 }
 
-int upstream_open(const struct peer_key *key, const struct addr *addr, weir_dur idle_timeout,
-                  struct deadline until, struct upstream **out)
+int upstream_open(const struct peer_key *key, const struct addr *addr, const struct addr *from,
+                  weir_dur idle_timeout, struct deadline until, struct upstream **out)
 {
     struct upstream *up = slab_get(&upstreams, NULL);
     struct stream net;
@@ -265,7 +265,7 @@ int upstream_open(const struct peer_key *key, const struct addr *addr, weir_dur 
     *out = NULL;
     if (up == NULL)
         return WEIR_ENOMEM;
-    rc = net_connect(addr, &upstream_class, up, until, &net);
+    rc = net_connect(addr, from, &upstream_class, up, until, &net);
     if (rc < 0) {
         slab_put(&upstreams, NULL, up);
         return rc;

@@ -58,11 +58,12 @@ struct upstream *pool_take(const struct peer_key *key, bool careful);
  * once. The caller knows that it may be used again (h1_reusable). Never blocks. */
 void pool_give(struct upstream **up);
 
-/* Opens a new connection. Blocks. As net_connect. Its limits are the defaults of CONVENTIONS;
+/* Opens a new connection. Blocks. `from` and errors as net_connect. Its limits are the defaults of CONVENTIONS;
  * who has others sets up->h1.limits. `idle_timeout`: how long it stays in the pool;
  * WEIR_FOREVER: no limit. */
 must_use int upstream_open(const struct peer_key *key, const struct addr *addr,
-                           weir_dur idle_timeout, struct deadline until, struct upstream **out);
+                           const struct addr *from, weir_dur idle_timeout, struct deadline until,
+                           struct upstream **out);
 
 /* Closes and frees `*up`, and clears it (NULL: nothing). Never blocks. */
 void upstream_close(struct upstream **up);

@@ -163,11 +163,29 @@ static bool speaks_h2(const struct weir_session *s)
     return tls != NULL ? tls->alpn == WEIR_H2 : wants_h2(s);
 }
 
+/* Where the peer wants its connections to come from. */
+static int source_of(struct weir_session *s, struct addr_spec *spec)
+{
+    weir_str text = arena_printf(&s->arena, WEIR_FMT, WEIR_ARG(s->peer.bind));
+
+    if (text.ptr == NULL)
+        return WEIR_ENOMEM;
+    if (addr_parse(text.ptr, spec) == NULL && spec->form == SPEC_ADDR &&
+        spec->addr.kind != ADDR_UNIX)
+        return 0;
+    return session_fail(s, WEIR_EINVALID, "bind: no address of this machine, as 192.0.2.1:0");
+}
+
 static int open_new(struct weir_session *s, const struct peer_key *key, const struct addr *addr)
 {
     struct deadline until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
+    bool bound = s->peer.bind.len > 0;
+    struct addr_spec from;
 
-    TRY(upstream_open(key, addr, s->peer.idle_timeout, deadline_min(until, s->try_limit), &s->up));
+    if (bound)
+        TRY(source_of(s, &from));
+    TRY(upstream_open(key, addr, bound ? &from.addr : NULL, s->peer.idle_timeout,
+                      deadline_min(until, s->try_limit), &s->up));
     return has_tls(s) ? secure(s, addr) : 0;
 }
 

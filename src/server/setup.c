@@ -178,6 +178,7 @@ void weir_server_expect_peer(struct weir_server *sv, const struct weir_peer *pee
     }
     *p = (struct server_peer){ .next = sv->peers, .peer = *peer };
     p->peer.sni = copy_str(sv, peer->sni);
+    p->peer.alt_name = copy_str(sv, peer->alt_name);
     p->peer.ca_file = copy_str(sv, peer->ca_file);
     p->peer.cert_file = copy_str(sv, peer->cert_file);
     p->peer.key_file = copy_str(sv, peer->key_file);

@@ -1,10 +1,12 @@
 /* client_load.c -- the context for an identity of a peer: whom it trusts, who it is, what it
  * speaks. */
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "tls/parts.h"
 
 /* The system's CAs are read once. A folder of hashed names would be read during handshakes. */
@@ -73,6 +75,24 @@ static int text_of(weir_str text, char **out, const char *what, char why[TLS_WHY
     return *out != NULL ? 0 : WEIR_ENOMEM;
 }
 
+/* OpenSSL lets `*` stand for letters, digits and hyphens alone, but names of hosts in use have
+ * underscores in their first label. In its place stands one that no certificate was made for, so that
+ * nothing but a wildcard covers it. */
+static int add_host(X509_VERIFY_PARAM *param, const char *name)
+{
+    const char *dot = strchr(name, '.');
+    char other[TLSEXT_MAXLEN_host_name + 20];
+    struct random random;
+
+    if (X509_VERIFY_PARAM_add1_host(param, name, 0) != 1)
+        return WEIR_ENOMEM;
+    if (dot == NULL || memchr(name, '_', (size_t)(dot - name)) == NULL)
+        return 0;
+    random_init(&random);
+    snprintf(other, sizeof other, "u%016" PRIx64 "%s", random_next(&random), dot);
+    return X509_VERIFY_PARAM_add1_host(param, other, 0) == 1 ? 0 : WEIR_ENOMEM;
+}
+
 /* The names of certificates are those of RFC 9525: the common name of the subject is none. */
 static int verify_name(struct tls_client *c)
 {
@@ -80,11 +100,12 @@ static int verify_name(struct tls_client *c)
 
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                                                X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    if (c->name == NULL)
-        return 0; /* the address of each connection */
+    if (c->name == NULL || c->any_name)
+        return 0; /* the address of each connection, or nothing */
     if (c->sni == NULL)
         return X509_VERIFY_PARAM_set1_ip_asc(param, c->name) == 1 ? 0 : WEIR_ENOMEM;
-    return X509_VERIFY_PARAM_set1_host(param, c->name, 0) == 1 ? 0 : WEIR_ENOMEM;
+    TRY(add_host(param, c->name));
+    return c->alt != NULL ? add_host(param, c->alt) : 0;
 }
 
 static bool is_ip(const char *name)
@@ -94,17 +115,30 @@ static bool is_ip(const char *name)
     return inet_pton(AF_INET, name, ip) == 1 || inet_pton(AF_INET6, name, ip) == 1;
 }
 
+/* Another name, beside one. */
+static int set_alt(const struct weir_peer *peer, struct tls_client *c, char why[TLS_WHY])
+{
+    TRY(text_of(peer->alt_name, &c->alt, "alt_name", why));
+    if (c->alt == NULL)
+        return 0;
+    if (c->sni == NULL || is_ip(c->alt))
+        return tls_fault(why, WEIR_EINVALID, "alt_name: a host name beside an sni that is one");
+    if (strlen(c->alt) > TLSEXT_MAXLEN_host_name)
+        return tls_fault(why, WEIR_EINVALID, "alt_name: longer than 255 bytes");
+    return 0;
+}
+
 /* The name; an address that stands in its place is not sent (RFC 6066 3). */
 static int set_name(const struct weir_peer *peer, struct tls_client *c, char why[TLS_WHY])
 {
     TRY(text_of(peer->sni, &c->name, "sni", why));
     if (c->name == NULL)
-        return 0;
+        return set_alt(peer, c, why);
     if (strlen(c->name) > TLSEXT_MAXLEN_host_name)
         return tls_fault(why, WEIR_EINVALID, "sni: longer than 255 bytes");
     if (!is_ip(c->name))
         c->sni = c->name;
-    return 0;
+    return set_alt(peer, c, why);
 }
 
 static int set_trust(const struct weir_peer *peer, struct tls_client *c, char why[TLS_WHY])
@@ -114,6 +148,7 @@ static int set_trust(const struct weir_peer *peer, struct tls_client *c, char wh
     int rc;
 
     c->verify = !peer->no_verify;
+    c->any_name = peer->any_name;
     if (!c->verify)
         return 0;
     SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, NULL);
@@ -198,4 +233,5 @@ void client_unload(struct tls_client *c)
 {
     SSL_CTX_free(c->ctx);
     free(c->name);
+    free(c->alt);
 }

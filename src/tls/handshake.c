@@ -205,7 +205,7 @@ static void take_aim(void *arg)
         SSL_SESSION_free(session);
     }
     a->ok = c->sni == NULL || SSL_set_tlsext_host_name(a->t->ssl, c->sni) == 1;
-    if (a->ok && c->verify && c->name == NULL)
+    if (a->ok && c->verify && !c->any_name && c->name == NULL)
         a->ok = X509_VERIFY_PARAM_set1_ip(SSL_get0_param(a->t->ssl), a->to->ip,
                                           a->to->kind == ADDR_V4 ? 4 : 16) == 1;
     ERR_clear_error();
@@ -256,7 +256,7 @@ int tls_connect(struct stream *st, struct tls_client *client, const struct addr 
     struct aim aim = { .to = to };
     int rc;
 
-    if (client->verify && client->name == NULL && to->kind == ADDR_UNIX)
+    if (client->verify && !client->any_name && client->name == NULL && to->kind == ADDR_UNIX)
         return tls_fault(why, WEIR_EINVALID,
                          "TLS to a Unix socket needs a name (sni) to verify, or no_verify");
     s.t = aim.t = tls_make(st, client->ctx);

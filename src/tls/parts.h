@@ -106,8 +106,10 @@ struct tls_client {
     char *key;   /* all that makes it, as bytes */
     SSL_CTX *ctx;
     char *name;      /* that the certificate has to carry; NULL: the address */
+    char *alt;       /* or this one; NULL: no other */
     const char *sni; /* that is asked for: `name`, unless it is an address; NULL: none */
     bool verify;     /* is the certificate looked at? */
+    bool any_name;   /* but not whose it is */
     enum slowness slowness; /* of our own key */
     struct client_sessions *sessions;
 };

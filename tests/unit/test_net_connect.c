@@ -90,7 +90,7 @@ static void connect_strand(void *arg)
     struct stream st;
     char bytes[8];
 
-    ensure(net_connect(&at, &held, NULL, no_hurry().limit, &st) == 0);
+    ensure(net_connect(&at, NULL, &held, NULL, no_hurry().limit, &st) == 0);
     AWAIT((peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK)) >= 0);
     ensure(st.reset_err == WEIR_EUPRESET && st.drains == (at.kind != ADDR_UNIX));
     ensure(stream_write(&st, &iov, 1, &pace) == 0);
@@ -124,7 +124,7 @@ static void expect(const struct addr *at, weir_dur patience, int want)
     struct deadline until = deadline_in(rt_now(), patience, WEIR_ECONNTIME);
     struct stream st;
 
-    ensure(net_connect(at, &held, NULL, until, &st) == want);
+    ensure(net_connect(at, NULL, &held, NULL, until, &st) == want);
     ensure(st.slot == NULL);
 }
 
@@ -157,7 +157,7 @@ static void full_unix_strand(void *arg)
     int fd = listener(socket_text, 1, &at), n = 0, rc;
 
     (void)arg;
-    while ((rc = net_connect(&at, &held, NULL, no_hurry().limit, &st[n])) == 0)
+    while ((rc = net_connect(&at, NULL, &held, NULL, no_hurry().limit, &st[n])) == 0)
         ensure(++n < (int)ARRAY_LEN(st));
     ensure(n > 0 && rc == WEIR_EREFUSED);
     while (n > 0)
@@ -176,7 +176,7 @@ static void full_tcp_strand(void *arg)
     for (;;) {
         struct deadline until = deadline_in(rt_now(), 200 * WEIR_MS, WEIR_ECONNTIME);
 
-        rc = net_connect(&at, &held, NULL, until, &st[n]);
+        rc = net_connect(&at, NULL, &held, NULL, until, &st[n]);
         if (rc < 0)
             break;
         ensure(++n < (int)ARRAY_LEN(st));
@@ -204,7 +204,7 @@ static void canceled_connect_strand(void *arg)
 
     (void)arg;
     atomic_store(&victim, strand_self());
-    while ((rc = net_connect(&at, &held, NULL, no_hurry().limit, &st[n])) == 0)
+    while ((rc = net_connect(&at, NULL, &held, NULL, no_hurry().limit, &st[n])) == 0)
         ensure(++n < (int)ARRAY_LEN(st));
     ensure(rc == WEIR_ECANCELED);
     expect(&at, PATIENCE * WEIR_SEC, WEIR_ECANCELED);

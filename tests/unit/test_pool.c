@@ -78,7 +78,10 @@ static void keys_with_tls(void **state)
         { .sni = LIT("a"), .key_file = LIT("x") },
         { .sni = LIT("a"), .cert_file = LIT("x"), .key_file = LIT("x") },
         { .sni = LIT("ax") },
+        { .sni = LIT("a"), .alt_name = LIT("b") },
+        { .sni = LIT("a"), .any_name = true },
         { .sni = LIT("a"), .group = LIT("g") },
+        { .sni = LIT("a"), .bind = LIT("g") },
     };
     static const struct weir_peer same = { .tls = true, .sni = LIT("a"), .read_timeout = 1 };
     struct addr at = { .kind = ADDR_V4, .port = 443 };
@@ -125,7 +128,7 @@ static struct pair open_pair(const struct peer_key *key, weir_dur idle_timeout)
 {
     struct pair p;
 
-    ensure(upstream_open(key, &origin.addr, idle_timeout, no_hurry().limit, &p.up) == 0);
+    ensure(upstream_open(key, &origin.addr, NULL, idle_timeout, no_hurry().limit, &p.up) == 0);
     AWAIT((p.peer = accept4(origin.listener, NULL, NULL, SOCK_CLOEXEC)) >= 0);
     return p;
 }
@@ -358,7 +361,7 @@ static void unix_strand(void *arg)
     unlink(path);
     fd = listen_open(&at, 8, &step);
     ensure(fd >= 0 && key_of(&key, &at, LIT("g")) == 0);
-    ensure(upstream_open(&key, &at, WEIR_FOREVER, no_hurry().limit, &up) == 0);
+    ensure(upstream_open(&key, &at, NULL, WEIR_FOREVER, no_hurry().limit, &up) == 0);
     unlink(path);
     AWAIT((peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) >= 0);
     ensure(up->addr.path != path && strcmp(up->addr.path, path) == 0); /* outlives its maker */
@@ -572,7 +575,7 @@ static struct upstream *hold_one(struct random *r)
     struct upstream *up = pool_take(&origin.key, random_below(r, 2) == 0);
 
     if (up == NULL) {
-        ensure(upstream_open(&origin.key, &origin.addr, patience, no_hurry().limit, &up) == 0);
+        ensure(upstream_open(&origin.key, &origin.addr, NULL, patience, no_hurry().limit, &up) == 0);
         atomic_fetch_add(&crowd.opened, 1);
     }
     ensure(atomic_fetch_add(&crowd.holders[port_of(slot_fd(up->h1.net.slot))], 1) == 0);

@@ -156,7 +156,7 @@ static struct h2_stream *obtain(weir_dur idle)
     int rc = shared_obtain(&origin.key, soon(PATIENCE * WEIR_SEC), &st);
 
     if (rc == SHARED_OPEN) {
-        ensure(upstream_open(&origin.key, &origin.addr, idle, soon(PATIENCE * WEIR_SEC), &up) == 0);
+        ensure(upstream_open(&origin.key, &origin.addr, NULL, idle, soon(PATIENCE * WEIR_SEC), &up) == 0);
         ensure(shared_publish(&origin.key, &up, &terms, &st) == 0);
         ensure(up == NULL);
         return st;
@@ -356,7 +356,7 @@ static void change_of_mind(unsigned number)
     struct upstream *up;
 
     remember(number);
-    ensure(upstream_open(&origin.key, &origin.addr, WEIR_FOREVER, soon(WEIR_SEC), &up) == 0);
+    ensure(upstream_open(&origin.key, &origin.addr, NULL, WEIR_FOREVER, soon(WEIR_SEC), &up) == 0);
     ensure(shared_publish(&origin.key, &up, &terms, &st) == 0);
     ask(st);
     ask(obtain(WEIR_FOREVER));

@@ -322,7 +322,7 @@ static void connector(void *arg)
     struct stream st;
 
     (void)arg;
-    flow.end = net_connect(&to, &held, NULL, NEVER, &st);
+    flow.end = net_connect(&to, NULL, &held, NULL, NEVER, &st);
     must(flow.end == 0);
     must(slot_flags(slot_load(st.slot, DIR_IN)) == 0);
     must(slot_flags(slot_load(st.slot, DIR_OUT)) == SLOT_READY);
