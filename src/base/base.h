@@ -36,8 +36,17 @@
 #define ensure(x) ((void)(likely(x) || (ensure_failed(#x, __FILE__, __LINE__), 0)))
 _Noreturn void ensure_failed(const char *what, const char *file, int line);
 
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* Each argument is evaluated once, in the type that both have in common. */
+#define MIN(a, b) \
+    ({ \
+        __typeof__(1 ? (a) : (b)) min_a_ = (a), min_b_ = (b); \
+        min_a_ < min_b_ ? min_a_ : min_b_; \
+    })
+#define MAX(a, b) \
+    ({ \
+        __typeof__(1 ? (a) : (b)) max_a_ = (a), max_b_ = (b); \
+        max_a_ > max_b_ ? max_a_ : max_b_; \
+    })
 
 /* A slice of a string literal, usable in static initialisers. */
 #define LIT(z) ((weir_str){ "" z, sizeof(z) - 1 })

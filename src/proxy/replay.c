@@ -93,11 +93,12 @@ static struct replay *begin(struct weir_session *s)
 static bool grow(struct weir_session *s, struct replay *r, size_t need)
 {
     const struct framing *f = &s->down->framing;
-    size_t cap = MAX(MAX(r->cap * 2, need), CAP_FIRST);
+    size_t least = MAX(need, CAP_FIRST), cap = MAX(r->cap * 2, least);
+    size_t most = MAX(cap, 16 * CAP_FIRST);
     char *bytes;
 
     if (f->mode == BODY_LENGTH && f->length >= need)
-        cap = (size_t)MIN(f->length, (uint64_t)MAX(cap, 16 * CAP_FIRST));
+        cap = (size_t)MIN(f->length, most);
     bytes = realloc(r->bytes, MIN(cap, s->replay_max));
     if (bytes == NULL)
         return false;

@@ -82,7 +82,8 @@ bool retry_possible(const struct weir_session *s)
 static weir_dur next_wait(struct weir_session *s)
 {
     weir_dur base = s->service->retry_backoff;
-    weir_dur most = base * MIN(1 << MIN(s->waits, DOUBLINGS), MOST_WAITS);
+    unsigned doubled = 1u << MIN(s->waits, DOUBLINGS);
+    weir_dur most = base * MIN(doubled, MOST_WAITS);
 
     s->waits++;
     return most / 2 + (weir_dur)(request_id_next() % ((uint64_t)most / 2 + 1));

@@ -17,8 +17,9 @@ static unsigned distance(weir_str a, weir_str b)
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= b.len; j++) {
             unsigned change = prev[j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
+            unsigned shift = MIN(prev[j], row[j - 1]) + 1;
 
-            row[j] = MIN(change, MIN(prev[j], row[j - 1]) + 1);
+            row[j] = MIN(change, shift);
             if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1])
                 row[j] = MIN(row[j], last[j - 2] + 1);
         }
