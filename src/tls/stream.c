@@ -32,10 +32,11 @@ static bool was_alert(void)
 }
 
 /* Reading found no data: if it does not wait for the socket, there will never be more. What there
- * is to read then is the end (`more`), now and whenever it is tried again. */
+ * is to read then is the end (`more`), now and whenever it is tried again. And who waits for room
+ * has read what the socket had: it will not become readable for that. */
 static void note_outcome(struct tls *t)
 {
-    t->more = t->blocked == 0;
+    t->more = t->blocked != BLOCKED_IN;
     if (t->blocked != 0)
         return;
     if (t->broken)
@@ -101,7 +102,6 @@ static ssize_t tls_read(struct stream *st, void *buf, size_t len, struct pace *p
             }
             if (t->blocked == BLOCKED_OUT) {
                 TRY(wait_across(pace));
-                t->more = true;
                 continue;
             }
         }

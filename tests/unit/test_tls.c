@@ -3,7 +3,7 @@
 #include "workers.h"
 
 #include "certs.h"
-#include "tls/tls.h"
+#include "tls/parts.h"
 
 #define SHORT_WAIT (50 * WEIR_MS)
 
@@ -349,6 +349,51 @@ static void ends_are_told_apart(void **state)
     over_tls(ends_by_reset, reads_a_reset);
 }
 
+/* How far `no_room_for_an_alert` is. */
+static _Atomic enum { BEGUN, OUT_OF_ROOM, JUNK_SENT, JUNK_READ } alert_test;
+
+/* Neither the kernel nor the slot has room, until the peer reads. */
+static void fill(const struct stream *st)
+{
+    static const char bytes[4096];
+
+    while (send(slot_fd(st->slot), bytes, sizeof bytes, MSG_NOSIGNAL) > 0)
+        ;
+    slot_drained(st->slot, DIR_OUT, slot_load(st->slot, DIR_OUT), true);
+}
+
+/* What came is no TLS, and there is no room to say so: this read ends by its limit. The next one
+ * knows, though nothing more comes. */
+static void reads_junk_without_room(struct stream *st)
+{
+    struct pace at_once = { .limit = { .at = 1, .err = WEIR_EUPTIME } }, pace = no_hurry();
+    char byte;
+
+    fill(st);
+    alert_test = OUT_OF_ROOM;
+    AWAIT(alert_test == JUNK_SENT && stream_readable(st));
+    fill(st); /* acknowledgements may have made some */
+    ensure(stream_read(st, &byte, 1, &at_once) == WEIR_EUPTIME);
+    ensure(tls_of(st)->blocked == BLOCKED_OUT && stream_readable(st));
+    ensure(stream_read(st, &byte, 1, &pace) == st->reset_err);
+    alert_test = JUNK_READ;
+}
+
+static void sends_junk(struct stream *st)
+{
+    AWAIT(alert_test == OUT_OF_ROOM);
+    ensure(send(slot_fd(st->slot), "junk that is no record", 22, 0) == 22);
+    alert_test = JUNK_SENT;
+    AWAIT(alert_test == JUNK_READ);
+}
+
+static void no_room_for_an_alert(void **state)
+{
+    (void)state;
+    alert_test = BEGUN;
+    over_tls(reads_junk_without_room, sends_junk);
+}
+
 /* Tickets are no data; data is, and the end is the end. */
 static void looks(struct stream *st)
 {
@@ -607,6 +652,7 @@ int main(void)
         cmocka_unit_test(whom_it_trusts),
         cmocka_unit_test(bulk_both_ways),
         cmocka_unit_test(ends_are_told_apart),
+        cmocka_unit_test(no_room_for_an_alert),
         cmocka_unit_test(idle_connections_are_looked_at),
         cmocka_unit_test(handshakes_that_fail),
         cmocka_unit_test(sessions_go_on),
