@@ -259,6 +259,24 @@ void addr_from_sockaddr(struct addr *a, const struct sockaddr_storage *ss, sockl
     }
 }
 
+void addr_of_socket(int fd, struct addr *out)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
+        len = 0;
+    addr_from_sockaddr(out, &ss, len);
+}
+
+bool addr_is_loopback(const struct addr *a)
+{
+    static const uint8_t v6[16] = { [15] = 1 };
+
+    return a->kind == ADDR_V4 ? a->ip[0] == 127
+                              : a->kind == ADDR_V6 && memcmp(a->ip, v6, sizeof v6) == 0;
+}
+
 static char *print_number(char *at, uint32_t n)
 {
     char digits[10];

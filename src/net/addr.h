@@ -41,6 +41,12 @@ bool addr_same_host(const struct addr *a, const struct addr *b); /* ports aside 
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out);
 void      addr_from_sockaddr(struct addr *a, const struct sockaddr_storage *ss, socklen_t len);
 
+/* The own address of a socket, also where the kernel chose it (port 0). Of a Unix socket only its
+ * kind. ADDR_NONE: the kernel does not tell. */
+void addr_of_socket(int fd, struct addr *out);
+
+bool addr_is_loopback(const struct addr *a); /* 127.0.0.0/8 or ::1 */
+
 enum { ADDR_TEXT = 128 };
 
 /* `1.2.3.4:80`, `[::1]:80`, `unix:/path`; with a NUL behind; returns the slice. addr_host: without

@@ -62,6 +62,18 @@ static int bind_to(int fd, const struct addr *from)
     return sys_bind(fd, (const struct sockaddr *)&ss, len);
 }
 
+/* A dead port from which the kernel may let connections begin: sooner or later it takes that very
+ * port for us, and both ends are this socket (RFC 9293 3.5, the simultaneous open). */
+static bool reached_itself(int fd, const struct addr *to, const struct addr *from)
+{
+    struct addr own;
+
+    if (!addr_is_loopback(to) && (from == NULL || !addr_same_host(from, to)))
+        return false;
+    addr_of_socket(fd, &own);
+    return addr_eq(&own, to);
+}
+
 int net_connect(const struct addr *to, const struct addr *from, const struct slot_class *class,
                 void *owner, struct deadline until, struct stream *out)
 {
@@ -100,5 +112,9 @@ int net_connect(const struct addr *to, const struct addr *from, const struct slo
         return rc;
     }
     *out = (struct stream){ .slot = slot, .reset_err = WEIR_EUPRESET, .drains = tcp };
+    if (unlikely(reached_itself(fd, to, from))) {
+        stream_close(out, true); /* and at once, or nobody could listen on that port */
+        return WEIR_EREFUSED;
+    }
     return 0;
 }

@@ -70,16 +70,6 @@ int listen_open(const struct addr *at, int backlog, const char **step)
     return rc;
 }
 
-void listen_address(int fd, struct addr *out)
-{
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
-
-    if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
-        len = 0;
-    addr_from_sockaddr(out, &ss, len);
-}
-
 bool listen_only_this_one(int err)
 {
     static const uint8_t errors[] = { ECONNABORTED, EPROTO, ENETDOWN,     ENOPROTOOPT,

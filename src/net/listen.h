@@ -11,10 +11,6 @@
  * "bind" or "listen". Set-up only: it may block for a moment. */
 int listen_open(const struct addr *at, int backlog, const char **step);
 
-/* The address it got (port 0). Of a Unix socket only its kind: the path is the one it was opened
- * with. */
-void listen_address(int fd, struct addr *out);
-
 /* The sockets of an address as users write it: one; two of `:port`; as many as a name has
  * addresses. Each is handed to take(arg, fd, the address that it got), which owns it, and whose
  * negative result ends it. 0, or WEIR_EINVALID, WEIR_EINTERNAL or take's result, with the sentence

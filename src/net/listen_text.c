@@ -34,7 +34,7 @@ static int give(const struct opening *o, int fd, const struct addr *at)
     struct addr got = *at;
 
     if (at->kind != ADDR_UNIX)
-        listen_address(fd, &got);
+        addr_of_socket(fd, &got);
     return o->take(o->arg, fd, &got);
 }
 
@@ -66,7 +66,7 @@ static int open_all(const struct opening *o, uint16_t port)
         if (fd4 < 0 && !no_family(fd4))
             return refuse(o, &v4, step, fd4);
         if (fd4 >= 0) {
-            listen_address(fd4, &got);
+            addr_of_socket(fd4, &got);
             v6.port = got.port;
         }
         fd6 = listen_open(&v6, o->backlog, &step);

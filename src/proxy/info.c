@@ -13,14 +13,12 @@ static struct downstream *connection_of(const struct weir_session *s)
 
 weir_str weir_server_address(struct weir_session *s)
 {
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
     char text[ADDR_TEXT];
     struct addr a;
 
-    if (getsockname(slot_fd(connection_of(s)->net.slot), (struct sockaddr *)&ss, &len) != 0)
+    addr_of_socket(slot_fd(connection_of(s)->net.slot), &a);
+    if (a.kind == ADDR_NONE)
         return (weir_str){ NULL, 0 };
-    addr_from_sockaddr(&a, &ss, len);
     return arena_copy(&s->arena, addr_print(&a, text));
 }
 

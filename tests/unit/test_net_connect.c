@@ -2,7 +2,10 @@
  * fails. */
 #include "workers.h"
 
+#include <net/if.h>
 #include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -29,7 +32,7 @@ static int listener(const char *text, int backlog, struct addr *at)
     int fd = listen_open(&asked, backlog, &step);
 
     ensure(fd >= 0);
-    listen_address(fd, at);
+    addr_of_socket(fd, at);
     ensure(at->kind == asked.kind);
     if (at->kind == ADDR_UNIX)
         *at = asked;
@@ -147,6 +150,54 @@ static void refusals(void **state)
 {
     (void)state;
     on_workers(1, refusals_strand, NULL);
+}
+
+/* A network in which connections begin at two ports, one of which is asked for: the kernel soon
+ * connects it to itself. False if this machine lets us have none. */
+static bool enter_narrow_network(void)
+{
+    struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+    int fd, file;
+    bool up;
+
+    if (unshare(CLONE_NEWNET) != 0)
+        return false;
+    fd = socket(AF_INET, SOCK_DGRAM, 0);
+    up = ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
+    close(fd);
+    file = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY);
+    up = up && write(file, "40000 40001", 11) == 11;
+    close(file);
+    return up;
+}
+
+static void dead_port_strand(void *arg)
+{
+    struct addr at = address("127.0.0.1:40000");
+    unsigned met = 0;
+
+    for (int i = 0; i < 50; i++) {
+        struct sockaddr_storage ss;
+        socklen_t len = addr_to_sockaddr(&at, &ss);
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+        expect(&at, PATIENCE * WEIR_SEC, WEIR_EREFUSED);
+        met += connect(fd, (struct sockaddr *)&ss, len) == 0; /* the danger is there */
+        close_by_reset(fd);
+    }
+    *(unsigned *)arg = met;
+}
+
+/* The last test: what comes after it would be in that network. */
+static void no_connection_to_itself(void **state)
+{
+    unsigned met = 0;
+
+    (void)state;
+    if (!enter_narrow_network())
+        skip();
+    on_workers(1, dead_port_strand, &met);
+    assert_true(met > 0);
 }
 
 /* A listener that accepts nothing: the kernel takes some, then no more. */
@@ -380,6 +431,7 @@ int main(void)
         cmocka_unit_test(stale_unix_sockets),
         cmocka_unit_test(a_busy_unix_socket_stays),
         cmocka_unit_test(names),
+        cmocka_unit_test(no_connection_to_itself),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -113,7 +113,7 @@ static void origin_open(void)
 
     origin.listener = listen_open(&at, 1024, &step);
     ensure(origin.listener >= 0);
-    listen_address(origin.listener, &origin.addr);
+    addr_of_socket(origin.listener, &origin.addr);
     ensure(key_of(&origin.key, &origin.addr, LIT("")) == 0);
     ensure(key_of(&origin.other_key, &origin.addr, LIT("other")) == 0);
 }

@@ -121,7 +121,7 @@ static void against_origin(unsigned n, void (*fn)(unsigned number))
     origin.listener = listen_open(&at, 1024, &step);
     assert_true(origin.listener >= 0);
     assert_int_equal(fcntl(origin.listener, F_SETFL, O_NONBLOCK), 0);
-    listen_address(origin.listener, &origin.addr);
+    addr_of_socket(origin.listener, &origin.addr);
     assert_int_equal(peer_key_make(&origin.key, &origin.addr, &(struct weir_peer){ 0 }), 0);
     atomic_store(&origin.over, false);
     atomic_store(&origin.conns, 0);
