@@ -230,6 +230,7 @@ static const struct weir_option options[] = {
         .value = "ADDR",
         .help = "the same, but with TLS (https): needs --cert; may be repeated",
         .set = add_listen_tls,
+        .needs = "cert",
     },
     {
         .name = "cert",
@@ -242,6 +243,7 @@ static const struct weir_option options[] = {
         .value = "FILE",
         .help = "its key (PEM, not encrypted) [in the file of --cert]",
         .set = set_key,
+        .needs = "cert",
     },
     {
         .name = "shared-key",
@@ -289,6 +291,7 @@ static const struct weir_option options[] = {
         .value = "FILE",
         .help = "its key (PEM, not encrypted) [in the file of --upstream-cert]",
         .set = set_upstream_key,
+        .needs = "upstream-cert",
     },
     {
         .name = "insecure",
@@ -368,7 +371,7 @@ static void set_listeners(const struct proxy *p, struct weir_service *service)
         service->listen[i].alpn = service->listen[0].alpn;
         service->listen[i].addr = p->listen[i];
         if (p->listen_tls[i]) {
-            service->listen[i].cert = p->cert != NULL ? p->cert : "";
+            service->listen[i].cert = p->cert;
             service->listen[i].key = p->key;
             service->listen[i].shared_key = p->shared_key;
         }

@@ -20,6 +20,7 @@ struct weir_option {
     const char *help;     /* NULL: the option works and help does not tell of it */
     const char *(*set)(void *state, const char *value);
     bool        required; /* it is a usage error to leave it out */
+    const char *needs;    /* or to give it without the option of this name; NULL: it needs none */
 };
 
 /* Makes a server from the command line. Every program understands the options of
@@ -38,8 +39,8 @@ struct weir_server *weir_server_new_with(int argc, char **argv, const char *usag
  * server. */
 void weir_server_add(struct weir_server *sv, const struct weir_service *service);
 
-/* Set-up: makes ready, before the first request, for TLS to peers like this one (all but the address
- * counts): files that are missing or wrong are then reported by weir_server_run, and not by requests
+/* Set-up: makes ready, before the first request, for TLS to peers like this one (all but the
+ * address counts): files that are missing or wrong are then reported by weir_server_run, and not by requests
  * that fail. Everything is copied. A peer without TLS needs nothing. */
 void weir_server_expect_peer(struct weir_server *sv, const struct weir_peer *peer);
 

@@ -76,11 +76,25 @@ static const char *nearest_option(const struct cmdline *c, const char *word)
     return weir_nearest(word, names);
 }
 
+/* What stands behind an unknown option may be its value or an operand: one error is enough. */
+static void pass_over_value(struct reader *r)
+{
+    const struct weir_option *operands = own_find(r->c, (weir_str){ NULL, 0 });
+
+    if (r->at == r->argc || r->argv[r->at][0] == '-')
+        return;
+    r->at++;
+    if (operands != NULL)
+        r->seen[operands - r->c->own] = true;
+}
+
 static void unknown(struct reader *r, const char *arg, weir_str name)
 {
     char word[64];
     const char *near;
 
+    if (strchr(arg, '=') == NULL)
+        pass_over_value(r);
     snprintf(word, sizeof(word), WEIR_FMT, (int)MIN(name.len, sizeof(word)), name.ptr);
     near = nearest_option(r->c, word);
     if (near != NULL)
@@ -104,6 +118,16 @@ static void set(struct reader *r, const struct known *k, const char *value)
                  k->name != NULL ? k->name : k->value, value, why);
     else if (why != NULL)
         complain(r, "--%s: %s", k->name, why);
+}
+
+static void read_operand(struct reader *r, const char *arg)
+{
+    struct known k;
+
+    if (find(r->c, (weir_str){ NULL, 0 }, &k))
+        set(r, &k, arg);
+    else
+        complain(r, "\"%.100s\": there are no operands here, only options", arg);
 }
 
 static void read_long(struct reader *r, const char *arg)
@@ -156,14 +180,14 @@ static bool read_action(struct reader *r, const char *arg)
     return false;
 }
 
-static void read_operand(struct reader *r, const char *arg)
+static void check_needed(struct reader *r, const struct weir_option *o)
 {
-    struct known k;
+    const struct weir_option *other = own_find(r->c, WEIR(o->needs));
 
-    if (find(r->c, (weir_str){ NULL, 0 }, &k))
-        set(r, &k, arg);
-    else
-        complain(r, "\"%.100s\": there are no operands here, only options", arg);
+    ensure(other != NULL);
+    if (!r->seen[other - r->c->own])
+        complain(r, "--%s needs --%s%s%s", o->name, other->name, other->value != NULL ? " " : "",
+                 other->value != NULL ? other->value : "");
 }
 
 static void check_required(struct reader *r)
@@ -175,6 +199,8 @@ static void check_required(struct reader *r)
             complain(r, "%s%s is missing (usage: %s)", o->name != NULL ? "--" : "",
                      o->name != NULL ? o->name : o->value,
                      r->c->usage != NULL ? r->c->usage : r->c->program);
+        if (o->needs != NULL && r->seen[i])
+            check_needed(r, o);
     }
 }
 

@@ -36,6 +36,8 @@ static const char *add_operand(void *state, const char *value)
 static const struct weir_option own_options[] = {
     { .name = "colour", .value = "NAME", .help = "paint", .set = set_colour },
     { .name = "loud", .help = "shout", .set = set_loud },
+    { .name = "echo", .help = "shout again", .set = set_loud, .needs = "loud" },
+    { .name = "brush", .value = "N", .help = "paint", .set = add_operand, .needs = "colour" },
     { .value = "THING", .help = "things", .set = add_operand, .required = true },
     { .name = NULL },
 };
@@ -237,6 +239,13 @@ static void own_errors(void **state)
         { { "x", "--loud=1" }, "--loud: it takes no value" },
         { { "x", "bad" }, "THING: \"bad\": that is bad" },
         { { "--loud" }, "THING is missing (usage: prog THING...)" },
+        { { "x", "--echo" }, "--echo needs --loud" },
+        { { "x", "--brush", "1" }, "--brush needs --colour NAME" },
+        { { "--color", "bad" }, "unknown option --color; did you mean --colour?" },
+        { { "--color", "blue", "x" }, "unknown option --color; did you mean --colour?" },
+        { { "--loudly", "x" }, "unknown option --loudly; did you mean --loud?" },
+        { { "-q", "bad" }, "unknown option -q; --help lists them" },
+        { { "--color=blue", "bad" }, "unknown option --color=blue; did you mean --colour?" },
     };
     struct cmdline c;
     struct own own;
@@ -246,6 +255,33 @@ static void own_errors(void **state)
         read_line(&c, cases[i].args, &own);
         assert_string_equal(c.faults.text, cases[i].want);
     }
+}
+
+/* What stands behind an unknown option may be its value or an operand. */
+static void one_mistake_is_one_error(void **state)
+{
+    static const char *const lines[][ARGS + 1] = {
+        { "--color", "bad" },
+        { "--color", "blue", "x" },
+        { "--color", "x" },
+        { "--loudly", "x", "--loud" },
+        { "-q", "bad" },
+        { "x", "--color" },
+        { "x", "--color", "--loud" },
+        { "x", "--color=blue" },
+        { "x", "--echo" },
+    };
+    static const char *const two[] = { "--color=blue", "bad", NULL };
+    struct cmdline c;
+    struct own own;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        read_line(&c, lines[i], &own);
+        assert_int_equal(c.faults.count, 1);
+    }
+    read_line(&c, two, &own);
+    assert_int_equal(c.faults.count, 2);
 }
 
 static void help_wins_over_errors(void **state)
@@ -448,6 +484,7 @@ int main(void)
         cmocka_unit_test(too_many_networks),
         cmocka_unit_test(own_options_are_read),
         cmocka_unit_test(own_errors),
+        cmocka_unit_test(one_mistake_is_one_error),
         cmocka_unit_test(help_wins_over_errors),
         cmocka_unit_test(options_over_fields_over_defaults),
         cmocka_unit_test(the_defaults),

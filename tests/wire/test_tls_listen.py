@@ -406,8 +406,16 @@ def test_files_that_are_no_certificates(tmp_path, authority):
     text = tmp_path / "text"
     text.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     rejected(tmp_path, text, key, "text: malformed certificate")
-    done = run(tmp_path, "proxy", "--listen-tls", "127.0.0.1:0", "127.0.0.1:1")
-    assert done.returncode == 1 and "--cert" in done.stderr
+
+
+@quick
+@pytest.mark.parametrize("options, words", [
+    (["--listen-tls", "127.0.0.1:0"], "--listen-tls needs --cert FILE"),
+    (["--key", "x"], "--key needs --cert FILE"),
+    (["--upstream-key", "x"], "--upstream-key needs --upstream-cert FILE")])
+def test_options_that_need_another(tmp_path, options, words):
+    done = run(tmp_path, "proxy", *options, "127.0.0.1:1")
+    assert done.returncode == 2 and words in done.stderr
 
 
 @quick
