@@ -2,6 +2,8 @@
  * and goes back there if the buffer ends. Two bytes are kept for the closing brace and newline. */
 #include "base/log_record.h"
 
+#include "base/digits.h"
+
 enum { CLOSING = 2 };
 
 static void put(struct log_record *r, const char *bytes, size_t n)
@@ -83,16 +85,6 @@ void log_str(struct log_record *r, const char *name, weir_str value)
     put(r, "...", cut ? 3 : 0);
     put(r, "\"", 1);
     end_field(r, before);
-}
-
-/* Writes `n` into the end of `text` and returns its first digit. */
-static char *digits_before(char *end, uint64_t n, unsigned at_least)
-{
-    char *at = end;
-
-    for (unsigned i = 0; n > 0 || i < at_least; i++, n /= 10)
-        *--at = (char)('0' + n % 10);
-    return at;
 }
 
 static uint64_t magnitude(int64_t value)

@@ -97,16 +97,11 @@ static bool is_persistent(const struct weir_head *h)
     return h->minor > 0 || head_lists_token(h, FIELD_CONNECTION, LIT("keep-alive"));
 }
 
-int framing_request(const struct weir_head *req, struct framing *out, struct h1_fault *fault)
+/* A body as the fields say. `unknown`, `wrong`: what a coding that we do not know is called, and
+ * nonsense. */
+static int frame_body(enum verdict says, uint64_t length, int unknown, int wrong,
+                      struct framing *out, struct h1_fault *fault)
 {
-    uint64_t length = 0;
-    enum verdict says = read_fields(req, &length, fault);
-
-    *out = (struct framing){ .persistent = is_persistent(req) };
-    if (req->method_id == METHOD_CONNECT && (says == SAYS_CHUNKED || length > 0)) {
-        fault->reason = "a body of CONNECT"; /* RFC 9110 9.3.6: what follows is the tunnel's */
-        return WEIR_EBADLENGTH;
-    }
     switch (says) {
     case SAYS_NOTHING:
         return 0;
@@ -119,11 +114,24 @@ int framing_request(const struct weir_head *req, struct framing *out, struct h1_
         return 0;
     case SAYS_UNKNOWN_CODING:
         fault->reason = "a transfer coding other than chunked";
-        return WEIR_ECODING;
+        return unknown;
     case SAYS_NONSENSE:
         break;
     }
-    return WEIR_EBADLENGTH;
+    return wrong;
+}
+
+int framing_request(const struct weir_head *req, struct framing *out, struct h1_fault *fault)
+{
+    uint64_t length = 0;
+    enum verdict says = read_fields(req, &length, fault);
+
+    *out = (struct framing){ .persistent = is_persistent(req) };
+    if (req->method_id == METHOD_CONNECT && (says == SAYS_CHUNKED || length > 0)) {
+        fault->reason = "a body of CONNECT"; /* RFC 9110 9.3.6: what follows is the tunnel's */
+        return WEIR_EBADLENGTH;
+    }
+    return frame_body(says, length, WEIR_ECODING, WEIR_EBADLENGTH, out, fault);
 }
 
 /* A response that ends with its head. Its fields frame nothing, but they may tell that the server
@@ -149,6 +157,7 @@ int framing_response(const struct weir_head *res, enum method method, struct fra
 {
     bool tunnel = method == METHOD_CONNECT && res->status / 100 == 2;
     uint64_t length = 0;
+    enum verdict says;
 
     *out = (struct framing){ .persistent = is_persistent(res) };
     if (tunnel || method == METHOD_HEAD || res->status / 100 == 1 || res->status == 204 ||
@@ -156,23 +165,11 @@ int framing_response(const struct weir_head *res, enum method method, struct fra
         frame_bodiless(res, method, tunnel, out);
         return 0;
     }
-    switch (read_fields(res, &length, fault)) {
-    case SAYS_NOTHING:
+    says = read_fields(res, &length, fault);
+    if (says == SAYS_NOTHING) {
         out->mode = BODY_CLOSE;
         out->persistent = false;
         return 0;
-    case SAYS_LENGTH:
-        out->mode = BODY_LENGTH;
-        out->length = length;
-        return 0;
-    case SAYS_CHUNKED:
-        out->mode = BODY_CHUNKED;
-        return 0;
-    case SAYS_UNKNOWN_CODING:
-        fault->reason = "a transfer coding other than chunked";
-        break;
-    case SAYS_NONSENSE:
-        break;
     }
-    return WEIR_EUPLENGTH;
+    return frame_body(says, length, WEIR_EUPLENGTH, WEIR_EUPLENGTH, out, fault);
 }

@@ -5,6 +5,7 @@
  * request that is one or two copies for the whole head. */
 #include "codec/h1_print.h"
 
+#include "base/digits.h"
 #include "codec/chars.h"
 
 #define BIT(id) (UINT64_C(1) << FIELD_##id)
@@ -72,15 +73,10 @@ static char *put_known(char *at, enum field_id id, weir_str value)
     return value.ptr != NULL ? put_field(at, field_name_of(id), value) : at;
 }
 
-enum { NUMBER_MAX = 20 };
-
 static char *put_number(char *at, uint64_t n)
 {
-    char text[NUMBER_MAX], *end = text + sizeof(text), *first = end;
+    char text[DIGITS_MAX], *end = text + sizeof(text), *first = digits_before(end, n, 1);
 
-    do
-        *--first = (char)('0' + n % 10);
-    while ((n /= 10) > 0);
     return put(at, (weir_str){ first, (size_t)(end - first) });
 }
 

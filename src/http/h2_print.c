@@ -6,7 +6,8 @@
  * arena. */
 #include <stdlib.h>
 
-#include "http/h2_parts.h"
+#include "base/digits.h"
+#include "http/h2_message.h"
 
 #define BIT(id) (UINT64_C(1) << FIELD_##id)
 
@@ -14,6 +15,16 @@
 static const uint64_t never = BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY_CONNECTION) |
                               BIT(TRANSFER_ENCODING) | BIT(UPGRADE) | BIT(TE) | BIT(TRAILER) |
                               BIT(HTTP2_SETTINGS) | BIT(CONTENT_LENGTH);
+
+void h2_out_free(struct h2_out *list)
+{
+    while (list != NULL) {
+        struct h2_out *next = list->next;
+
+        free(list);
+        list = next;
+    }
+}
 
 /* A block under construction: nghttp2_nv first, then text. */
 struct print {
@@ -98,11 +109,8 @@ static void print_fields(struct print *p, const struct weir_head *h, uint64_t sk
 
 static void print_number(struct print *p, const char *name, uint64_t n)
 {
-    char text[20], *end = text + sizeof text, *first = end;
+    char text[DIGITS_MAX], *end = text + sizeof text, *first = digits_before(end, n, 1);
 
-    do
-        *--first = (char)('0' + n % 10);
-    while ((n /= 10) > 0);
     print_field(p, name, (weir_str){ first, (size_t)(end - first) });
 }
 
