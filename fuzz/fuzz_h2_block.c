@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "http/h2_parts.h"
+#include "http/h2_message.h"
 
 static const struct h1_limits small = {
     .max_head = 16384, .max_field = 2048, .max_target = 512, .max_fields = 40

@@ -155,7 +155,7 @@ static void turn(struct h2_conn *c)
         else if (s->st->error != 0 || s->st->http.body_done || random_below(&rnd, 8) == 0)
             leave(s);
     }
-    h2_take_posts(c);
+    h2_post_take(c);
     h2_collect(c);
     ensure(c->out_len <= ARRAY_LEN(c->out) * BUF_SIZE);
     ensure(c->running <= STREAMS);
@@ -176,7 +176,7 @@ static void ask(struct h2_conn *c)
         head_init(&served[i].head, &served[i].arena, 0);
         answer(&served[i]);
     }
-    h2_take_posts(c);
+    h2_post_take(c);
     h2_collect(c);
 }
 

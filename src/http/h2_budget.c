@@ -9,7 +9,7 @@
 
 enum { BUDGET = 2000, BUDGET_A_SECOND = 200 };
 
-bool h2_spend(struct h2_conn *c, unsigned cost)
+void h2_spend(struct h2_conn *c, unsigned cost, const char *fault)
 {
     int64_t now = rt_now(), refill = (now - c->budget_at) / (WEIR_SEC / BUDGET_A_SECOND);
 
@@ -18,7 +18,8 @@ bool h2_spend(struct h2_conn *c, unsigned cost)
         c->budget_at = now;
     }
     c->budget -= cost;
-    return c->budget >= 0;
+    if (c->budget < 0)
+        h2_conn_calm(c, fault);
 }
 
 void h2_earn(struct h2_conn *c, unsigned gain)

@@ -10,7 +10,6 @@
 #include "runtime/runtime.h"
 
 #define IDLE_AFTER (10 * WEIR_MS) /* without a stream: then its coroutines end */
-#define DRAIN_STEP (1 * WEIR_SEC)  /* how long the first GOAWAY may take to be seen */
 
 enum { YIELD_AFTER = 8 }; /* buffers read in a row */
 
@@ -95,12 +94,6 @@ void h2_free(struct h2_conn **conn)
     h2_leave(c);
 }
 
-int h2_error(const struct h2_conn *c, const char **fault)
-{
-    *fault = c->fault;
-    return c->err;
-}
-
 bool h2_over(const struct h2_conn *c)
 {
     return atomic_load(&c->full);
@@ -111,64 +104,14 @@ unsigned h2_open_count(const struct h2_conn *c)
     return atomic_load(&c->open);
 }
 
-void h2_drain(struct h2_conn *c)
-{
-    atomic_store(&c->draining, true);
-    event_set(&c->wake);
-}
-
-void h2_end(struct h2_conn *c)
-{
-    c->drain_until = rt_now(); /* without the first step: nothing is on its way, as far as we know */
-}
-
 /* ---- reading --------------------------------------------------------------------------------- */
-
-static void start_stream(struct h2_conn *c, struct h2_stream *st)
-{
-    c->running++;
-    atomic_fetch_add_explicit(&c->users, 1, memory_order_relaxed);
-    if (c->config->open(st, c->owner) == 0)
-        return;
-    c->running--;
-    atomic_fetch_sub_explicit(&c->users, 1, memory_order_relaxed);
-    st->dropped = true;
-    h2_credit_rest(st);
-    nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_REFUSED_STREAM);
-}
-
-/* Starts a strand for each request that has come, as long as no more run than were advertised: to
- * the client a stream is over with its last frame, while its strand still has a line to log. */
-static void start_born(struct h2_conn *c)
-{
-    struct h2_stream *st = c->born, *next;
-
-    c->born = NULL;
-    c->born_end = &c->born;
-    for (; st != NULL; st = next) {
-        next = st->next_post;
-        st->next_post = NULL;
-        if (!st->closed && c->running >= c->config->max_streams) {
-            *c->born_end = st;
-            c->born_end = &st->next_post;
-            continue;
-        }
-        c->begun--;
-        if (st->closed) { /* before it was started */
-            h2_credit_rest(st);
-            h2_stream_free(st);
-        } else {
-            start_stream(c, st);
-        }
-    }
-}
 
 void h2_feed(struct h2_conn *c, weir_str bytes)
 {
     h2_alive_heard(c);
     c->feed = bytes;
     rt_on_worker_stack(h2_session_feed, c);
-    start_born(c);
+    h2_admit_start(c);
     if (nghttp2_session_want_write(c->session) || c->err != 0 || c->drain_until != 0 ||
         link_alone(&c->streams))
         event_set(&c->wake);
@@ -230,11 +173,16 @@ static void work(void *conn)
     struct h2_conn *c = conn;
 
     if (!c->held)
-        h2_take_posts(c);
+        h2_post_take(c);
     h2_collect(c);
 }
 
-static int write_out(struct h2_conn *c, struct deadline limit)
+void h2_gather(struct h2_conn *c)
+{
+    rt_on_worker_stack(work, c);
+}
+
+int h2_write_out(struct h2_conn *c, struct deadline limit)
 {
     struct pace pace = {
         .limit = limit,
@@ -260,83 +208,20 @@ static int write_out(struct h2_conn *c, struct deadline limit)
 static int flush(struct h2_conn *c)
 {
     for (;;) {
-        rt_on_worker_stack(work, c);
-        start_born(c); /* in place of those that have ended */
+        h2_gather(c);
+        h2_admit_start(c); /* in place of those that have ended */
         if (c->out_len == 0)
             return 0;
-        TRY(write_out(c, NEVER));
-    }
-}
-
-/* ---- ending ---------------------------------------------------------------------------------- */
-
-static void final_goaway(struct h2_conn *c)
-{
-    nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
-                          nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR,
-                          NULL, 0);
-    c->drained = true;
-}
-
-/* GOAWAY with the largest id first, so that what the client has sent meanwhile is still served;
- * when it must have seen that, GOAWAY with the last one that is (RFC 9113 6.8). */
-static void drain_step(struct h2_conn *c)
-{
-    if (c->drained)
-        return;
-    if (c->drain_until == 0) {
-        if (!atomic_load(&c->draining) && c->requests < c->config->max_requests)
-            return;
-        if (!c->server) { /* who opens the streams knows which were the last */
-            final_goaway(c);
-            return;
-        }
-        nghttp2_submit_shutdown_notice(c->session);
-        nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
-        c->drain_until = rt_now() + DRAIN_STEP;
-    } else if (rt_now() >= c->drain_until) {
-        final_goaway(c);
-    }
-}
-
-static bool finished(const struct h2_conn *c)
-{
-    if (c->eof)
-        return true;
-    if (c->drained && link_alone(&c->streams))
-        return true;
-    return !nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session);
-}
-
-/* Streams whose strand has ended and whose peer does not take what is left. */
-static int64_t next_lingering(const struct h2_conn *c)
-{
-    return link_alone(&c->lingering)
-               ? INT64_MAX
-               : container_of(c->lingering.next, struct h2_stream, wait)->linger_until;
-}
-
-static void end_lingering(struct h2_conn *c)
-{
-    int64_t now = rt_now();
-
-    while (next_lingering(c) <= now) {
-        struct h2_stream *st = container_of(c->lingering.next, struct h2_stream, wait);
-
-        link_remove(&st->wait);
-        nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
+        TRY(h2_write_out(c, NEVER));
     }
 }
 
 static struct deadline next_step(struct h2_conn *c, bool idle)
 {
-    struct deadline until = { .at = MIN(next_lingering(c), h2_alive_next(c)),
-                              .err = WEIR_EIDLETIME };
+    struct deadline until = { .at = MIN(h2_end_next(c), h2_alive_next(c)), .err = WEIR_EIDLETIME };
 
     until.at = MIN(until.at, h2_squeeze_next(c));
-    if (c->drain_until != 0 && !c->drained)
-        until.at = MIN(until.at, c->drain_until);
-    else if (idle && c->head_since == 0)
+    if (idle && c->head_since == 0 && !h2_end_draining(c))
         until.at = MIN(until.at, rt_now() + IDLE_AFTER);
     return until;
 }
@@ -348,8 +233,7 @@ static enum h2_next pump(struct h2_conn *c)
         bool idle;
         int rc;
 
-        drain_step(c);
-        end_lingering(c);
+        h2_end_step(c);
         if (!h2_alive_step(c)) {
             c->err = WEIR_EUPCLOSED;
             c->fault = "no answer to a PING";
@@ -360,7 +244,7 @@ static enum h2_next pump(struct h2_conn *c)
             c->err = c->err != 0 ? c->err : rc;
             return H2_CLOSE;
         }
-        if (finished(c))
+        if (h2_end_reached(c))
             return H2_CLOSE;
         idle = link_alone(&c->streams) && atomic_load(&c->open) == 0;
         rc = event_wait(&c->wake, next_step(c, idle));
@@ -370,49 +254,6 @@ static enum h2_next pump(struct h2_conn *c)
             c->drain_until == 0 && c->asked_at == 0 && !nghttp2_session_want_write(c->session))
             return H2_IDLE;
     }
-}
-
-/* What the end of the connection means for a stream. One whose response has begun is cut off; of
- * one whose head has not left nothing was processed. */
-static int why_over(const struct h2_conn *c, const struct h2_stream *st)
-{
-    if (c->server)
-        return WEIR_ECLIENTGONE;
-    if (st->head_in)
-        return WEIR_EUPCUT;
-    if (c->err == WEIR_EUPH2)
-        return WEIR_EUPH2;
-    return st->head_out ? WEIR_EUPCLOSED : WEIR_EUPREFUSED;
-}
-
-static void fail_all(struct h2_conn *c)
-{
-    for (struct link *l = c->streams.next; l != &c->streams; l = l->next) {
-        struct h2_stream *st = container_of(l, struct h2_stream, link);
-
-        h2_stream_over(st, why_over(c, st));
-    }
-}
-
-/* Nobody is served any more: the strands end, then the last frames leave as far as the socket takes
- * them. */
-static void end_streams(struct h2_conn *c)
-{
-    co_mask();
-    if (c->err == 0)
-        nghttp2_session_terminate_session(c->session, NGHTTP2_NO_ERROR);
-    atomic_store(&c->full, true);
-    c->held = false;
-    for (;;) {
-        fail_all(c);
-        rt_on_worker_stack(work, c);
-        if (c->out_len > 0)
-            write_out(c, (struct deadline){ .at = 0, .err = WEIR_ESENDTIME });
-        if (c->running == 0 && atomic_load(&c->open) == 0)
-            break;
-        event_wait(&c->wake, NEVER);
-    }
-    co_unmask();
 }
 
 /* Both coroutines, until one of them has had enough. */
@@ -448,6 +289,6 @@ enum h2_next h2_serve(struct h2_conn *c, weir_str early)
         next = serve(c);
     while (next == H2_IDLE && busy_again(c));
     if (next == H2_CLOSE)
-        end_streams(c);
+        h2_end_streams(c);
     return next;
 }

@@ -8,11 +8,26 @@
 
 #include "codec/chars.h"
 #include "codec/uri.h"
-#include "http/h2_parts.h"
+#include "http/h2_message.h"
+#include "runtime/buf.h"
 
 #define BIT(id) (UINT64_C(1) << FIELD_##id)
 
 enum { BLOCK_FIRST = 1024 };
+
+void h2_in_free(struct h2_in *list)
+{
+    while (list != NULL) {
+        struct h2_in *next = list->next;
+        char *buf = (char *)list;
+
+        if (list->pooled)
+            buf_put(&buf);
+        else
+            free(list);
+        list = next;
+    }
+}
 
 static bool grow(struct h2_in **block, size_t need)
 {

@@ -10,39 +10,12 @@
 
 #include "base/list.h"
 #include "http/h2.h"
+#include "http/h2_frames.h"
+#include "http/h2_message.h"
 #include "runtime/buf.h"
 #include "runtime/event.h"
 #include "runtime/spin.h"
 #include "tls/tls.h"
-
-/* Received, in order: what one frame or several brought. */
-enum h2_in_kind { H2_IN_HEAD, H2_IN_DATA, H2_IN_TRAILERS };
-struct h2_in {
-    struct h2_in *next;
-    uint32_t used, cap;
-    uint8_t kind;
-    bool pooled; /* it is a buffer of the pool, else malloc'ed */
-    bool too_large, too_many;
-    uint32_t fields;
-    char bytes[]; /* data; or fields: struct h2_field_size, name, value, ... */
-};
-
-struct h2_field_size {
-    uint32_t name, value;
-};
-
-/* To be sent, in order. */
-enum h2_out_kind { H2_OUT_INTERIM, H2_OUT_HEAD, H2_OUT_DATA, H2_OUT_TRAILERS };
-struct h2_out {
-    struct h2_out *next;
-    uint8_t kind;
-    bool end;      /* the message ends behind it */
-    bool borrowed; /* its data is the writer's, who waits until it is taken */
-    const char *data;
-    size_t len, off;
-    size_t nvlen;
-    nghttp2_nv *nv; /* in the same block, with all text that it needs */
-};
 
 /* Posts of a stream's strand. */
 enum { H2_QUEUED = 1, H2_POST_OUT = 2, H2_POST_CONSUMED = 4, H2_POST_RESET = 8, H2_POST_DROP = 16 };
@@ -87,24 +60,6 @@ struct h2_stream {
     bool head_in, head_out, out_ended, end_sent, dropped, closed;
     bool squeezed;  /* the window left to it is hardly worth a frame */
     bool malformed; /* what came on it broke the rules */
-};
-
-/* h2_frames.c */
-struct h2_frames {
-    size_t skip;      /* bytes until the next frame header; at first: the preface */
-    uint8_t kept[14]; /* of the frame at hand */
-    unsigned have;
-    int32_t reset[64]; /* by us, the last ones */
-    unsigned resets;
-    int32_t forgotten; /* the largest that is no longer among them */
-    unsigned continued; /* CONTINUATION frames of the last field block */
-    bool in_headers;    /* the frame at hand is part of one */
-    bool open_block;    /* and not its last */
-};
-
-enum {
-    H2_CONTINUATIONS = 8, /* CONTINUATION frames of one field block */
-    H2_FIELD_COST = 32,   /* RFC 9113 6.5.2: what a field counts beside its text */
 };
 
 struct h2_conn {
@@ -161,71 +116,71 @@ struct h2_conn {
     bool cut; /* one did not leave whole: what follows would be taken for the rest of it */
 };
 
-/* h2_session.c: nghttp2's callbacks for what comes. */
-nghttp2_session *h2_session_new(struct h2_conn *c); /* NULL without memory */
-void h2_session_feed(void *conn);                   /* c->feed; on the worker's stack */
-void h2_session_dribble(struct h2_conn *c);
-void h2_conn_fail(struct h2_conn *c, int err, uint32_t code, const char *fault);
+/* h2_session.c: NULL without memory. feed: c->feed; on the worker's stack. */
+nghttp2_session *h2_session_new(struct h2_conn *c);
+void h2_session_feed(void *conn);
+
+/* h2_recv.c, h2_sent.c: nghttp2's callbacks for frames that have come; for those that leave, and
+ * for streams that are over. */
+void h2_recv_callbacks(nghttp2_session_callbacks *cb);
+void h2_sent_callbacks(nghttp2_session_callbacks *cb);
 
 /* h2_memory.c: once, 0 or WEIR_ENOMEM; for a session of this connection; when that is gone. */
 must_use int h2_memory_start(void);
 nghttp2_mem h2_memory_of(struct h2_conn *c);
 void h2_memory_end(struct h2_conn *c);
 
-/* h2_frames.c: the frames as they come, beside nghttp2. next: from the bytes that it is about to
- * get. fault: NULL, or what is wrong with the frame just found (not OTHER), once all before it has
- * been handled. reset: a stream that we have reset. */
-enum h2_frame {
-    H2_FRAME_NONE,
-    H2_FRAME_STREAM,
-    H2_FRAME_PRIORITY,
-    H2_FRAME_CONTINUATION,
-    H2_FRAME_OTHER
-};
-enum h2_frame h2_frames_next(struct h2_frames *f, weir_str *bytes, const char **start);
-const char *h2_frames_fault(const struct h2_conn *c, enum h2_frame kind, uint32_t *code);
-void h2_frames_reset(struct h2_conn *c, int32_t id);
-bool h2_frames_in_block(const struct h2_frames *f); /* a field block is incomplete */
+/* h2_admit.c: the streams that a client opens. new: a head begins; 0 (also when it is refused) or
+ * an error of nghttp2. ready: its head is there. start: strands for those that are ready, as many
+ * as may run. */
+must_use int h2_admit_new(struct h2_conn *c, int32_t id);
+void h2_admit_ready(struct h2_conn *c, struct h2_stream *st);
+void h2_admit_start(struct h2_conn *c);
 
-/* h2_send.c: from posts to bytes. Both on the worker's stack. */
-void h2_take_posts(struct h2_conn *c);
+/* h2_post.c: what strands tell their connection. post: by the strand; `what`: H2_POST_*. take: all
+ * that was posted; on the worker's stack. credit_rest: what came and nobody will read makes room in
+ * the windows. */
+void h2_post(struct h2_stream *st, unsigned what);
+void h2_post_take(struct h2_conn *c);
+void h2_credit_rest(struct h2_stream *st);
+
+/* h2_send.c: frames into the buffer of the next write; on the worker's stack. data: nghttp2 asks
+ * for some of a body; it sends what it was offered. */
 void h2_collect(struct h2_conn *c);
 int h2_data_sent(struct h2_conn *c, struct h2_stream *st, const uint8_t *head, size_t len);
-ssize_t h2_data_read(struct h2_stream *st, size_t max, uint32_t *flags);
-void h2_out_free(struct h2_out *list);
-void h2_credit_rest(struct h2_stream *st); /* of what came and nobody will read */
-void h2_window_opened(struct h2_conn *c);            /* the peer has given more of one */
-int64_t h2_squeeze_next(const struct h2_conn *c); /* when small windows are used all the same */
+ssize_t h2_data_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
+                     uint32_t *flags, nghttp2_data_source *source, void *conn);
 
-/* h2_stream.c */
+/* h2_squeeze.c: small windows. waits: so little of it is left that a piece of `left` bytes waits.
+ * opened: the peer has given more of one. next: when they are used all the same. */
+bool h2_squeeze_waits(struct h2_stream *st, size_t max, size_t left);
+void h2_squeeze_opened(struct h2_conn *c);
+int64_t h2_squeeze_next(const struct h2_conn *c);
+
+/* h2_stream.c: its life, and what comes on it, by the connection. over: nothing more comes or goes;
+ * wakes and cancels its strand. unread: bytes that what waits for its strand takes. */
 struct h2_stream *h2_stream_new(struct h2_conn *c);
 void h2_stream_list(struct h2_stream *st);
 void h2_stream_free(struct h2_stream *st);
-void h2_stream_over(struct h2_stream *st,
-                    int err); /* nothing more comes; wakes and cancels its strand */
+void h2_stream_over(struct h2_stream *st, int err);
 bool h2_stream_append(struct h2_stream *st, const uint8_t *data, size_t len);
 void h2_stream_push(struct h2_stream *st, struct h2_in *in, bool ended);
-size_t h2_stream_unread(struct h2_stream *st); /* bytes that what waits for its strand takes */
-void h2_in_free(struct h2_in *list);
+size_t h2_stream_unread(struct h2_stream *st);
 
-/* h2_conn.c: one user less, the last one frees it; bytes that came, up to the strands they start. */
+/* h2_read.c, h2_write.c: of struct http_ops, by its strand. */
+int h2_read_head(struct http_stream *http, struct weir_head *out, enum method method,
+                 struct deadline until);
+int h2_read_body(struct http_stream *http, weir_str *piece, struct pace *pace);
+int h2_write(struct http_stream *http, const struct http_message *m, weir_str piece, bool end,
+             struct pace *pace);
+
+/* h2_conn.c. leave: one user less, the last one frees it. feed: bytes that came, up to the strands
+ * they start. gather: all that is posted, and the frames that it makes, up to a buffer full.
+ * write_out: these; blocks. */
 void h2_leave(struct h2_conn *c);
 void h2_feed(struct h2_conn *c, weir_str bytes);
-
-/* h2_parse.c: fields from the wire. */
-bool h2_block_add(struct h2_in **block, const struct h1_limits *limits, weir_str name,
-                  weir_str value);
-int h2_parse_request(const struct h2_in *block, const struct h1_limits *limits,
-                     struct weir_head *out, struct framing *framing, const char **fault);
-int h2_parse_response(const struct h2_in *block, const struct h1_limits *limits, enum method method,
-                      struct weir_head *out, struct framing *framing, const char **fault);
-int h2_parse_trailers(const struct h2_in *block, const struct h1_limits *limits,
-                      struct weir_head *out, int err, const char **fault);
-
-/* h2_print.c: and to it; `copy` goes into the block. NULL without memory. */
-struct h2_out *h2_print_request(const struct http_message *m, weir_str copy, bool https);
-struct h2_out *h2_print_response(const struct http_message *m, weir_str copy);
-struct h2_out *h2_print_trailers(const struct weir_head *trailers);
+void h2_gather(struct h2_conn *c);
+int h2_write_out(struct h2_conn *c, struct deadline limit);
 
 /* h2_alive.c: does a peer that is silent still live? heard: bytes came. resume: the connection is
  * served again. step: asks, if it is time; false: it does not live. next: when to look again. */
@@ -234,9 +189,52 @@ void h2_alive_resume(struct h2_conn *c);
 bool h2_alive_step(struct h2_conn *c);
 int64_t h2_alive_next(const struct h2_conn *c);
 
-/* h2_budget.c: true while the peer behaves. */
-bool h2_spend(struct h2_conn *c, unsigned cost);
+/* h2_end.c: how it ends. fail: with GOAWAY; the first cause stays. wrong: the peer broke a rule.
+ * calm: it does too much of what costs us. blame: what its breaking a rule is called. */
+void h2_conn_fail(struct h2_conn *c, int err, uint32_t code, const char *fault);
+void h2_conn_wrong(struct h2_conn *c, uint32_t code, const char *fault);
+void h2_conn_calm(struct h2_conn *c, const char *fault);
+int h2_conn_blame(const struct h2_conn *c);
+
+/* step: what is due of winding it up, and of streams that nobody takes the rest of. next: when to
+ * look again. draining: between the two GOAWAYs. reached: it has ended. streams: ends all of them;
+ * blocks until their strands have. */
+void h2_end_step(struct h2_conn *c);
+int64_t h2_end_next(const struct h2_conn *c);
+bool h2_end_draining(const struct h2_conn *c);
+bool h2_end_reached(const struct h2_conn *c);
+void h2_end_streams(struct h2_conn *c);
+
+/* h2_budget.c: what cannot be paid ends the connection, with these words. */
+enum {
+    H2_COST_RESET = 10,
+    H2_COST_WRONG = 20,
+    H2_COST_PING = 10,
+    H2_COST_SETTINGS = 20,
+    H2_COST_PRIORITY = 2,
+    H2_COST_WINDOW = 1,
+    H2_COST_EMPTY = 10,
+    H2_COST_UNKNOWN = 2,
+    H2_COST_DRIBBLE = 20, /* it asks for a response in pieces of some bytes (CVE-2019-9511) */
+    H2_GAIN_DATA = 16,    /* a client that reads may ping once for what it got (gRPC does) */
+};
+void h2_spend(struct h2_conn *c, unsigned cost, const char *fault);
 void h2_earn(struct h2_conn *c, unsigned gain);
+
+static inline struct h2_stream *h2_of(struct http_stream *http)
+{
+    return container_of(http, struct h2_stream, http);
+}
+
+static inline struct h2_stream *h2_stream_by_id(struct h2_conn *c, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(c->session, id);
+}
+
+static inline void h2_stream_reset(struct h2_stream *st, uint32_t code)
+{
+    nghttp2_submit_rst_stream(st->conn->session, NGHTTP2_FLAG_NONE, st->id, code);
+}
 
 static inline weir_str h2_text(const nghttp2_vec v)
 {
