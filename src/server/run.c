@@ -159,16 +159,19 @@ static int task_failure(struct weir_server *sv)
 /* From here on the workers run, and connections come. */
 static int accept_and_wait(struct weir_server *sv)
 {
-    int rc = accept_start(sv->fronts, rt_workers(), wake);
+    int rc;
 
+    spawn_open(wake); /* before the first request, which may want to spawn */
+    rc = accept_start(sv->fronts, rt_workers(), wake);
     if (rc < 0) {
+        spawn_close();
         accept_stop();
         return rc;
     }
     warn_of_certificates(sv);
     print_ready(sv);
     inject_serving();
-    rc = tasks_start(sv, wake);
+    rc = tasks_start(sv);
     if (rc < 0)
         atomic_store(&sv->tasks_over, true);
     notify("READY=1");

@@ -43,9 +43,8 @@ static void run(void *arg)
     }
 }
 
-int tasks_start(struct weir_server *sv, void (*wake)(void))
+int tasks_start(struct weir_server *sv)
 {
-    spawn_open(wake);
     for (struct server_task *t = sv->tasks; t != NULL; t = t->next)
         atomic_fetch_add(&sv->tasks_left, 1);
     for (struct server_task *t = sv->tasks; t != NULL; t = t->next)

@@ -4,9 +4,8 @@
 
 #include "server/server.h"
 
-/* Starts all tasks, once the workers run; what they and others spawn is counted from here on, and
- * wake() called when nothing of it is left. 0, or an error. */
-must_use int tasks_start(struct weir_server *sv, void (*wake)(void));
+/* Starts all tasks, once the workers run and spawn is open. 0, or an error. */
+must_use int tasks_start(struct weir_server *sv);
 
 /* The error of the first task that has failed, or 0: when all are over. */
 int tasks_result(const struct weir_server *sv);
