@@ -29,6 +29,8 @@ int answer_send(struct weir_session *s, struct weir_head *res, weir_str body)
     bool head_only = s->req.method_id == METHOD_HEAD;
     struct http_message m = { .head = res, .date = http_date_now() };
 
+    if (s->own)
+        return session_fail(s, WEIR_EINVALID, "there is no client to answer");
     if (s->down->head_sent)
         return session_fail(s, WEIR_EINVALID, "a second response to one request");
     if (res->failed != 0)

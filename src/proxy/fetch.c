@@ -1,37 +1,18 @@
-/* fetch.c -- requests of our own to other services, while a client's request waits.
+/* fetch.c -- requests of our own to other services, while a client's request waits, or for nobody.
  *
  * A fetch is a session without a client: it goes the same way to an upstream as a forwarded request
  * does (choose, obtain, leave), so that the pool, TLS, HTTP/2, stale connections and deadlines are
  * those of upstream.c. Its proxy has one phase, which names the address. */
-#include <weir/fetch.h>
+#include "proxy/fetch.h"
 
 #include <stdlib.h>
 
-#include "codec/chars.h"
-#include "codec/uri.h"
-#include "net/resolve.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 
 #define FETCH_TIME (5 * WEIR_SEC)
 
-enum { ADDRESSES = 4, LOOP_MAX = 8, BODY_MAX = 1024 * 1024, FIRST_PIECE = 1024 };
-
-struct fetch {
-    struct weir_head req;
-    struct fetch *next; /* of the same session */
-    const char *wrong;  /* what is wrong with the URL; NULL: nothing */
-    bool tls, done;
-    weir_str host;    /* without brackets */
-    const char *name; /* for weir_why: host and port */
-    uint16_t port;
-    struct addr addrs[ADDRESSES];
-    unsigned count, turn;
-    const struct weir_fetch_options *options;
-    const struct weir_head *answer; /* NULL: none yet */
-    char *body;
-    size_t body_len, body_room;
-};
+enum { BODY_MAX = 1024 * 1024, FIRST_PIECE = 1024 };
 
 /* The session of a fetch, with what it has in place of a client and a service. */
 struct fetch_run {
@@ -40,125 +21,20 @@ struct fetch_run {
     struct service service;
 };
 
-/* ---- the request ----------------------------------------------------------------------------- */
-
-/* host[":" port], which target_parse has checked. */
-static void split_authority(struct fetch *f, weir_str authority)
-{
-    weir_str host = authority;
-    unsigned port = 0;
-    size_t at = authority.len;
-
-    while (at > 0 && is_digit(authority.ptr[at - 1]))
-        at--;
-    if (at > 0 && authority.ptr[at - 1] == ':') {
-        host.len = at - 1;
-        for (size_t i = at; i < authority.len; i++)
-            port = port * 10 + (unsigned)(authority.ptr[i] - '0');
-    }
-    if (host.len > 1 && host.ptr[0] == '[')
-        host = (weir_str){ host.ptr + 1, host.len - 2 };
-    f->host = host;
-    f->port = port != 0 ? (uint16_t)port : f->tls ? 443 : 80;
-}
-
-static void parse_url(struct weir_session *s, struct fetch *f, weir_str url)
-{
-    struct h1_fault fault = { .reason = NULL };
-    struct target t;
-    weir_str path;
-    bool v6;
-
-    if (target_parse(url, METHOD_GET, &t, &fault) < 0 || t.form != TARGET_ABSOLUTE) {
-        f->wrong = "not a URL of http: or https:";
-        return;
-    }
-    f->tls = weir_eq_nocase(t.scheme, "https");
-    split_authority(f, t.authority);
-    v6 = memchr(f->host.ptr, ':', f->host.len) != NULL;
-    f->name = arena_printf(&s->arena, v6 ? "[" WEIR_FMT "]:%u" : WEIR_FMT ":%u", WEIR_ARG(f->host),
-                           f->port).ptr;
-    path = t.path;
-    if (path.len == 0 || path.ptr[0] != '/')
-        path = arena_printf(&s->arena, "/" WEIR_FMT, WEIR_ARG(t.path));
-    f->req.target = path;
-    f->req.authority = t.authority;
-    head_set_id(&f->req, FIELD_HOST, t.authority);
-    if (path.ptr == NULL || f->name == NULL)
-        f->req.failed = WEIR_ENOMEM;
-}
-
-struct weir_head *weir_new_request(struct weir_session *s, const char *method, const char *url)
-{
-    struct fetch *f = weir_alloc(s, sizeof *f);
-
-    if (f == NULL)
-        return &s->res; /* never NULL; the phase fails anyway */
-    *f = (struct fetch){ .next = s->fetches };
-    s->fetches = f;
-    head_init(&f->req, &s->arena, 0);
-    f->req.minor = 1;
-    f->req.method = arena_copy(&s->arena, weir_str_from(method));
-    f->req.method_id = method_of(f->req.method);
-    if (!is_token(f->req.method) || f->req.method_id == METHOD_CONNECT)
-        f->wrong = "not a method";
-    else
-        parse_url(s, f, arena_copy(&s->arena, weir_str_from(url)));
-    return &f->req;
-}
-
-struct weir_head *weir_new_get(struct weir_session *s, const char *url)
-{
-    return weir_new_request(s, "GET", url);
-}
-
-static struct fetch *fetch_of(const struct weir_session *s, const struct weir_head *head)
-{
-    struct fetch *f = s->fetches;
-
-    while (f != NULL && head != &f->req && head != f->answer)
-        f = f->next;
-    return f;
-}
-
-/* How many of the proxies that have passed this on, ourselves included, are of our kind. */
-static unsigned weirs_before(const struct weir_session *s)
-{
-    unsigned n = 0;
-
-    for (struct field *l = head_first_id(&s->req, FIELD_VIA); l != NULL;
-         l = head_next_id(&s->req, l)) {
-        weir_str list = { l->value, l->value_len }, one;
-
-        while (take_element(&list, &one))
-            n += one.len > 5 && weir_eq(((weir_str){ one.ptr + one.len - 5, 5 }), " weir");
-    }
-    return n;
-}
-
-static void add_via(struct fetch *f, unsigned before)
-{
-    for (unsigned i = 0; i <= before; i++)
-        head_add_id(&f->req, FIELD_VIA, LIT("1.1 weir"));
-}
-
 /* ---- whom to ask ----------------------------------------------------------------------------- */
 
 static int find_addresses(struct weir_session *s, struct fetch *f)
 {
-    const char *text = arena_printf(&s->arena, WEIR_FMT, WEIR_ARG(f->host)).ptr;
     struct addr_spec spec;
     const char *why;
     int n;
 
-    if (text == NULL)
-        return WEIR_ENOMEM;
     if (addr_parse(f->name, &spec) == NULL && spec.form == SPEC_ADDR) {
         f->addrs[0] = spec.addr;
         f->count = 1;
         return 0;
     }
-    n = resolve(text, f->port, f->addrs, ADDRESSES, &why);
+    n = fetch_resolve(f->host.ptr, f->port, f->addrs, FETCH_ADDRESSES, &why);
     if (n < 0)
         return session_fail(s, n, why);
     f->count = (unsigned)n;
@@ -226,7 +102,7 @@ static int keep(struct weir_session *sub, struct fetch *f, weir_str piece)
     size_t room = f->body_room;
     char *more;
 
-    if (piece.len == 0)
+    if (piece.len == 0 || f->options->drop_body)
         return 0;
     if (piece.len > max - f->body_len)
         return session_fail(sub, WEIR_EUPBODY, "the body of the answer is too large");
@@ -251,7 +127,8 @@ static int receive_body(struct weir_session *sub, struct fetch *f)
     int rc;
 
     f->body_len = 0;
-    if (up->framing.mode == BODY_LENGTH && up->framing.length > SIZE_MAX / 2)
+    if (up->framing.mode == BODY_LENGTH && up->framing.length > SIZE_MAX / 2 &&
+        !f->options->drop_body)
         return session_fail(sub, WEIR_EUPBODY, "the body of the answer is too large");
     while (!up->body_done) {
         rc = http_read_body(up, &piece, &sub->up_read);
@@ -310,9 +187,15 @@ static struct weir_session *begin_run(struct weir_session *s, struct fetch *f, w
     sub->id = s->id;
     sub->started = rt_now();
     sub->req = f->req;
-    sub->limit = deadline_min(until, s->limit);
+    sub->limit = scope_limit(deadline_min(until, s->limit), WEIR_ETIMEOUT);
     weir_defer(s, end_run, sub);
     return sub;
+}
+
+/* Perhaps the name has moved. */
+static bool is_connect_error(int rc)
+{
+    return rc == WEIR_EREFUSED || rc == WEIR_ECONNECT || rc == WEIR_ECONNTIME;
 }
 
 static int fetch(struct weir_session *s, struct weir_session *sub, struct fetch *f)
@@ -324,6 +207,8 @@ static int fetch(struct weir_session *s, struct weir_session *sub, struct fetch 
         if (rc == 0)
             return 0;
     }
+    if (is_connect_error(rc))
+        fetch_forget(f->host.ptr);
     return rc;
 }
 
@@ -347,24 +232,11 @@ static void free_body(void *arg)
     free(f->body);
 }
 
-/* What is wrong with a request before it is sent; NULL: nothing. */
-static const char *unfit(const struct fetch *f, unsigned before)
-{
-    if (f == NULL || f->done)
-        return "the head is none of weir_new_get, or was fetched before";
-    if (f->wrong != NULL)
-        return f->wrong;
-    if (f->req.failed != 0)
-        return weir_error_text(f->req.failed);
-    return before >= LOOP_MAX ? "a loop: too many proxies have asked one another" : NULL;
-}
-
 const struct weir_head *weir_fetch_with(struct weir_session *s, struct weir_head *req,
                                         weir_dur timeout, const struct weir_fetch_options *options)
 {
     struct fetch *f = fetch_of(s, req);
-    unsigned before = weirs_before(s);
-    const char *wrong = unfit(f, before);
+    const char *wrong = fetch_unfit(s, f);
     struct weir_session *sub = NULL;
     int rc = WEIR_ENOMEM;
 
@@ -372,7 +244,6 @@ const struct weir_head *weir_fetch_with(struct weir_session *s, struct weir_head
     if (wrong != NULL)
         return NULL;
     f->options = options;
-    add_via(f, before);
     f->done = true;
     co_label(s->service->proxy->name, "weir_fetch");
     sub = begin_run(s, f, timeout);

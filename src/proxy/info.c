@@ -5,7 +5,7 @@
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 
-/* Every session is served on a connection, in which its client's address lies. */
+/* A session with a client is served on a connection, in which its address lies. */
 static struct downstream *connection_of(const struct weir_session *s)
 {
     return container_of(s->client, struct downstream, client);
@@ -16,6 +16,8 @@ weir_str weir_server_address(struct weir_session *s)
     char text[ADDR_TEXT];
     struct addr a;
 
+    if (s->own)
+        return (weir_str){ NULL, 0 };
     addr_of_socket(slot_fd(connection_of(s)->net.slot), &a);
     if (a.kind == ADDR_NONE)
         return (weir_str){ NULL, 0 };
@@ -71,9 +73,15 @@ weir_dur weir_answered_after(struct weir_session *s)
 /* Streams of one connection may come at the same time. */
 void *weir_connection_ctx(struct weir_session *s, size_t size)
 {
-    struct downstream *d = connection_of(s);
-    void *had = atomic_load(&d->user), *made;
+    struct downstream *d;
+    void *had, *made;
 
+    if (s->own) {
+        session_fail(s, WEIR_EINVALID, "there is no client's connection");
+        return NULL;
+    }
+    d = connection_of(s);
+    had = atomic_load(&d->user);
     if (had != NULL)
         return had;
     made = calloc(1, size);

@@ -28,7 +28,8 @@ static void log_client(struct log_record *r, const struct weir_session *s)
 {
     char client[ADDR_TEXT];
 
-    log_str(r, "client", addr_print(s->client, client));
+    if (s->client->kind != ADDR_NONE)
+        log_str(r, "client", addr_print(s->client, client));
 }
 
 static void log_tls(struct log_record *r, const struct tls_info *tls)
@@ -106,7 +107,7 @@ void record_refused(const struct addr *client, int err, const char *detail)
 /* May the proxy be asked? */
 static bool ready(const struct weir_session *s)
 {
-    return s->ctx != NULL || s->service->proxy->ctx_size == 0;
+    return !s->own && (s->ctx != NULL || s->service->proxy->ctx_size == 0);
 }
 
 static void record(struct weir_session *s, const char *level, int err, const char *fault)

@@ -140,6 +140,8 @@ weir_str weir_client(struct weir_session *s)
 {
     char buf[ADDR_TEXT];
 
+    if (s->client->kind == ADDR_NONE)
+        return (weir_str){ NULL, 0 };
     return arena_copy(&s->arena, addr_print(s->client, buf));
 }
 

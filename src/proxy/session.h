@@ -46,6 +46,7 @@ struct weir_session {
     bool judging;       /* a phase is asked about a failed try: weir_fail replaces the cause */
     bool failing;       /* fail_to_proxy runs: it may answer in spite of the error */
     bool answered_here; /* a phase has sent a response of its own */
+    bool own;           /* it has no client: own.c */
 
     /* This try. */
     struct weir_peer peer;

@@ -157,6 +157,18 @@ int front_page(struct front *f, unsigned i, char why[TLS_WHY])
     return 0;
 }
 
+void front_defaults(struct front *f, const struct settings *settings)
+{
+    static const struct weir_proxy nobody = { .name = "own" };
+    const char *field;
+
+    *f = (struct front){ .config = { .proxy = &nobody } };
+    settings_apply(settings, &f->config);
+    front_check(f, &field); /* the options have been, with each service */
+    f->service.budget = &f->budget;
+    retry_budget_init(&f->budget, f->config.retry_percent, f->config.retry_rate, rt_now());
+}
+
 int front_prepare(struct front *f, unsigned workers, uint64_t descriptors)
 {
     struct service *svc = &f->service;

@@ -10,6 +10,7 @@
 #include "proxy/service.h"
 #include "runtime/slot.h"
 #include "server/clients.h"
+#include "server/options.h"
 #include "tls/tls.h"
 
 struct weir_server;
@@ -64,6 +65,9 @@ int front_certificate(struct front *f, unsigned i, char why[TLS_WHY]);
 
 /* Makes error page `i`. As front_certificate. */
 int front_page(struct front *f, unsigned i, char why[TLS_WHY]);
+
+/* For what belongs to no service: one without proxy and listeners, with defaults and options. */
+void front_defaults(struct front *f, const struct settings *settings);
 
 /* Default of max_connections, table of clients, shares of `workers` workers. 0 or WEIR_ENOMEM. */
 int front_prepare(struct front *f, unsigned workers, uint64_t descriptors);

@@ -10,6 +10,7 @@
 #include "pool/pool.h"
 #include "proxy/downstream.h"
 #include "proxy/local.h"
+#include "proxy/own.h"
 #include "runtime/runtime.h"
 #include "runtime/spawn.h"
 #include "server/accept.h"
@@ -101,6 +102,8 @@ static int prepare_fronts(struct weir_server *sv)
         f->service.access_log = log;
         TRY(front_prepare(f, rt_workers(), sv->descriptors));
     }
+    front_defaults(&sv->outside, &sv->cmdline.settings);
+    own_start(&sv->outside.service);
     return 0;
 }
 

@@ -44,6 +44,7 @@ struct weir_server {
     struct arena arena; /* copies of what set-up calls got */
     struct events events;
     struct front *fronts; /* services, in the order in which they were added */
+    struct front outside; /* the options, for what is done for no service */
     struct server_lb *lbs;
     struct server_peer *peers;
     struct server_task *tasks;

@@ -2,10 +2,11 @@
 
 import pathlib
 import socket
+import threading
 
 import pytest
 
-from weirtest import OK, Authority, binary, chunks, request, serve, why
+from weirtest import WAIT, Authority, binary, chunks, poll, request, serve, why
 
 PROGRAM = pathlib.Path(binary()).resolve().parents[1] / "tests/wire/programs/fetch"
 
@@ -289,3 +290,94 @@ def test_interim_heads_without_end(fetch, origin):
     p = fetch(origin())
     assert p.ask(ask(f"http://{origin(script).name}/")).status == 502
     p.wait_text("interim responses without an end")
+
+
+# Sessions of their own: fetches beside requests.
+
+def aside(url, *fields, **more):
+    return ask(url, "Fetch-In: aside", *fields, **more)
+
+
+def test_aside(fetch, origin):
+    """The request is over long before; what the session has of it is a copy."""
+    gate = threading.Event()
+
+    def script(conn):
+        conn.request()
+        conn.wait(gate)
+        conn.send(yes())
+    service = origin(script)
+    p = fetch(origin())
+    client = p.client()
+    assert client.ask(aside(f"http://{service.name}/x", "Send-X: 1")).body == b"ok"
+    name = "%s:%d" % client.sock.getsockname()
+    service.wait_requests(1)
+    client.close()
+    for _ in range(20):                 # whose memory is used again
+        assert p.ask(request("GET", "/", "A: " + "b" * 1000)).body == b"ok"
+    gate.set()
+    p.wait_text(f"^aside: 200 yes, for {name}, state none$")
+    assert service.one().get("X") == "1"
+
+
+def test_aside_fails(fetch, origin, dead):
+    """What has failed is in the log, with the id of the request."""
+    p = fetch(origin())
+    assert p.ask(aside(f"http://{dead}/")).status == 200
+    said = p.wait_text(f'"id":"(\\w+)","why":"filter".*"detail":"aside: {dead}: the upstream refused .*'
+                       '"client":"127.0.0.1:.*"method":"GET"')
+    assert said[0][1] == p.log()[0]["id"]
+
+
+@pytest.mark.parametrize("field, words", [("Answer", "there is no client to answer"),
+                                          ("Connection-Ctx", "there is no client's connection")])
+def test_aside_has_no_client(fetch, origin, field, words):
+    service = origin(serve(yes()))
+    p = fetch(origin())
+    assert p.ask(aside(f"http://{service.name}/", f"{field}: 1")).body == b"ok"
+    p.wait_text(f'"why":"invalid".*"detail":"{words}"')
+
+
+def test_aside_loop(fetch, origin):
+    """A copy for oneself comes to an end as well."""
+    p = fetch(origin(), "--timeout-idle", "100ms")
+    me = "http://%s:%d/" % p.addresses[0]
+    assert p.ask(aside(me, f"Send-Fetch: {me}", "Send-Fetch-In: aside", "Send-Via: 1.1 other")
+                 ).status == 200
+    p.wait_text("^aside: 200 ok, ")
+    assert p.ask(aside(me, *["Via: 1.1 weir"] * 8)).status == 200
+    p.wait_text("aside: a loop")
+
+
+def refused(address):
+    try:
+        socket.create_connection(address, WAIT).close()
+    except (ConnectionRefusedError, ConnectionResetError):
+        return True
+    return False
+
+
+def test_aside_is_drained(fetch, origin):
+    """SIGTERM lets it come to its end."""
+    gate = threading.Event()
+    service = origin(lambda c: (c.request(), c.wait(gate), c.send(yes())))
+    p = fetch(origin())
+    assert p.ask(aside(f"http://{service.name}/")).body == b"ok"
+    service.wait_requests(1)
+    p.signal()
+    poll(lambda: refused(p.addresses[0]), "no new clients")
+    assert p.process.poll() is None
+    gate.set()
+    p.wait(0)
+    p.wait_text("^aside: 200 yes")
+
+
+def test_aside_is_cancelled(fetch, origin):
+    """But not beyond the grace."""
+    service = origin(lambda c: (c.request(), c.wait_end()))
+    p = fetch(origin(), "--grace", "100ms")
+    assert p.ask(aside(f"http://{service.name}/", "Fetch-Timeout: 1h")).body == b"ok"
+    service.wait_requests(1)
+    p.signal()
+    p.wait(0)
+    p.wait_text('"why":"shutdown"')

@@ -3,7 +3,8 @@
  * `Fetch: URL` is fetched in the phase `Fetch-In` (request_filter), with `Fetch-Method`,
  * `Fetch-Body`, `Fetch-Timeout`, `Fetch-Max`, `Fetch-Ca`, `Fetch-Alpn`; fields `Send-Name: value`
  * are set. The answer to the client: `status body`, or a 502 with why there is none. In
- * response_filter it becomes the field `Fetched`; in an editor it is the end of the body. */
+ * response_filter it becomes the field `Fetched`; in an editor it is the end of the body. With
+ * `aside` a session of its own does it, when the request is over, and says what came of it. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -114,8 +115,35 @@ static int fail_to_proxy(struct weir_session *s, int err)
     return weir_send(s, weir_new_response(s, 503), fetched(s));
 }
 
+static void fetch_aside(void *arg)
+{
+    struct weir_session *own = arg;
+    weir_str got = fetched(own);
+
+    if (got.ptr == NULL)
+        weir_fail(own, 502, "aside: %s", weir_why(own));
+    else
+        fprintf(stderr, "aside: %s, for " WEIR_FMT ", state %s\n", got.ptr,
+                WEIR_ARG(weir_client(own)), weir_state(own) == NULL ? "none" : "there");
+    if (weir_has(weir_request(own), "Answer"))
+        weir_respond(own, 200, "hello");
+    if (weir_has(weir_request(own), "Connection-Ctx"))
+        weir_connection_ctx(own, 8);
+    weir_session_free(&own);
+}
+
+static void start_aside(struct weir_session *s)
+{
+    struct weir_session *own = weir_session_new(s);
+
+    if (own != NULL && weir_spawn(fetch_aside, own) < 0)
+        weir_session_free(&own);
+}
+
 static void logging(struct weir_session *s, int err)
 {
+    if (wanted_in(s, "aside"))
+        start_aside(s);
     fprintf(stderr, "logged: %s: %s\n", weir_error_why(err), weir_why(s));
     if (wanted_in(s, "logging"))
         fprintf(stderr, "fetched in logging: %s\n", fetched(s).ptr);
