@@ -2,10 +2,11 @@
 stands between real clients and origins at the addresses that it names. What its head comment
 promises is asserted here, and that it is no longer than its counterpart of the reference."""
 
+import gzip
 import socket
 import struct
-import gzip
 import subprocess
+import threading
 
 import pytest
 
@@ -16,17 +17,23 @@ from weirtest.proxy import ROOT
 LONGEST = {
     "auth_fetch": None,         # has none
     "backoff_retry": 59,
+    "body_router": None,
+    "client": 41,
+    "connection_filter": 61,
     "connection_log": 61,       # the reference's connection filter is the nearest
     "ctx": 63,
     "echo": None,
+    "gateway": 94,
     "hello": None,              # has none
     "load_balancer": 60,
+    "mirror": None,
     "modify_body": 102,         # the reference has one for heads and bodies
     "modify_response": 102,
     "multi_lb": 57,
-    "router": 94,               # the reference calls it a gateway
+    "router": 94,               # without the figures of its gateway
     "use_module": 79,
     "tcp_proxy": None,
+    "websocket": None,
 }
 
 both = pytest.mark.parametrize("linkage", LINKAGES)
@@ -221,7 +228,7 @@ def test_echo(network, example, linkage):
 def refused(address):
     try:
         socket.create_connection(address, WAIT).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         return True
     return False
 
@@ -321,3 +328,165 @@ def test_use_module(network, origin, example, linkage):
     res = p.ask(request("GET", "/", "Api-Key: sesame", "Accept-Encoding: gzip"))
     assert res.get("Content-Encoding") == "gzip" and gzip.decompress(res.body) == page
     assert up.one().get("Api-Key") is None
+
+
+@both
+def test_gateway(network, origin, example, linkage):
+    at(origin, 9001)
+    second = at(origin, 9002, "Server: Apache/1.3", 'Alt-Svc: h3=":443"')
+    at(origin, 9003, "Server: Apache/1.3", 'Alt-Svc: h3=":443"')
+    p = example("gateway", linkage, ready=2)
+    client, figures = p.client(0), p.client(1)
+    assert client.ask(request("GET", "/family/x")).body == b"9001"
+    answers = [client.ask(request()) for _ in range(4)]
+    assert {a.body for a in answers} == {b"9002", b"9003"}
+    assert {a.get("Server") for a in answers} == {"gateway"}
+    assert all(a.get("Alt-Svc") is None for a in answers)
+    assert client.ask(request("GET", "/login")).body == b"no way!\n"
+    assert client.ask(request("GET", "/login", "Authorization: password")).status == 200
+    p.log(7)
+    res = figures.ask(request("GET", "/metrics"))
+    assert (res.status, res.body) == (200, b"gateway_requests 7\ngateway_failed 0\n")
+    second.stop()
+    p.wait_text('the backend is unhealthy.*"127.0.0.1:9002"')
+    assert {p.ask(request()).body for _ in range(4)} == {b"9003"}
+
+
+@both
+def test_client(network, origin, example, linkage):
+    """One connection for both; an answer of any status is one."""
+    service = origin(serve(lambda req: b"HTTP/1.1 %d X\r\nA: b\r\nContent-Length: 2\r\n\r\nhi" %
+                           (404 if req.target == "/no" else 200)), address=("127.0.0.1", 9001))
+    p = example("client", linkage, 0, "http://127.0.0.1:9001/a", "http://127.0.0.1:9001/no")
+    p.wait(0)
+    answer = "%d\nA: b\nContent-Length: 2\n\nhi\n"
+    assert (p.folder / "stdout").read_text() == answer % 200 + answer % 404
+    assert [r.target for r in service.requests] == ["/a", "/no"] and len(service.conns) == 1
+
+
+def test_client_fails(network, example):
+    p = example("client", "shared", 0, "http://127.0.0.1:9001/")
+    p.wait(1)
+    p.wait_text("127.0.0.1:9001: the upstream refused the connection")
+
+
+@both
+def test_body_router(network, origin, example, linkage):
+    at(origin, 9001), at(origin, 9002)
+    client = example("body_router", linkage).client()
+    for body, where in ((b'{"region":"eu"}', b"9002"), (b'{"n":1,"region":"us"}', b"9001"),
+                        (b"x" * 65000 + b'"region":"eu"', b"9002"), (b'"region":"e', b"9001")):
+        assert client.ask(request("POST", "/", body=body)).body == where
+    assert client.ask(request()).body == b"9001"
+    client.send(request("POST", "/", f"Content-Length: {65 * 1024}"))
+    assert client.receive().status == 413
+
+
+@both
+def test_connection_filter(network, origin, example, linkage, tmp_path):
+    """Refused before a handshake: not a byte comes."""
+    authority = Authority(tmp_path)
+    authority.certificate("server", "localhost")
+    at(origin, 9001)
+    p = example("connection_filter", linkage, cwd=tmp_path)
+    with socket.create_connection(p.addresses[0], WAIT, ("127.0.0.66", 0)) as sock:
+        try:
+            assert sock.recv(1) == b""
+        except ConnectionResetError:
+            pass
+    res = p.client(source="127.0.0.3", tls=authority.client(["http/1.1"])).ask(request())
+    assert res.body == b"9001" and res.get("X-Refused") == "1"
+    assert len(p.log()) == 1
+
+
+@both
+def test_mirror(network, origin, example, linkage):
+    """The copy has all that the client has sent, and its answer is nobody's."""
+    first, second = at(origin, 9001), at(origin, 9002)
+    client = example("mirror", linkage).client()
+    for ask in (request("POST", "/a?b=c", "X: 1", "Cookie: d", body=b"hello"),
+                request("PUT", "/", "Transfer-Encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n",
+                request("GET", "/e", "Via: 1.1 other")):
+        assert client.ask(ask).body == b"9001"
+    second.wait_requests(3)
+    for a, b in zip(first.requests, sorted(second.requests, key=lambda r: -len(r.body))):
+        assert (a.method, a.target, a.body) == (b.method, b.target, b.body)
+        for name in ("Host", "X", "Cookie", "Content-Length"):
+            assert a.get(name) == b.get(name)
+    assert {r.get("Via") for r in second.requests} == {"1.1 weir"}
+
+
+@both
+def test_mirror_is_dead(network, origin, example, linkage):
+    at(origin, 9001)
+    p = example("mirror", linkage)
+    assert p.ask(request("POST", "/", body=b"x")).body == b"9001"
+    said = p.wait_text(r'"id":"(\w+)","why":"filter".*"detail":"mirror: 127.0.0.1:9002: the upstream '
+                       r'refused the connection"')
+    record = p.log()[0]
+    assert said[0][1] == record["id"] and record["status"] == 200 and "why" not in record
+
+
+def test_mirror_is_slow(network, origin, example):
+    """It never answers: clients do not wait, no more copies than the bound are under way, and the
+    process ends when they have come to their deadline."""
+    lock, state = threading.Lock(), {"now": 0, "most": 0}
+
+    def count(by):
+        with lock:
+            state["now"] += by
+            state["most"] = max(state["now"], state["most"])
+
+    def silent(conn):
+        if conn.request() is not None:
+            count(1)
+            conn.wait_end()
+            count(-1)
+    at(origin, 9001)
+    second = origin(silent, address=("127.0.0.1", 9002))
+    p = example("mirror", "shared")
+    client = p.client()
+    for _ in range(150):
+        assert client.ask(request()).body == b"9001"
+    second.wait_requests(1)
+    client.close()
+    p.signal()
+    p.wait(0)
+    assert 1 <= state["most"] <= 100
+    p.wait_text("mirror: 127.0.0.1:9002: the upstream took too long to answer")
+
+
+def chat(conn):
+    """Switches, and says each message again."""
+    if conn.request() is None:
+        return
+    conn.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+              b"Sec-WebSocket-Accept: y\r\n\r\n")
+    while conn.reader.buf or conn.reader.fill():
+        conn.send(conn.reader.take(len(conn.reader.buf)))
+    conn.finish()
+
+
+@both
+def test_websocket(network, origin, example, linkage):
+    up = origin(chat, address=("127.0.0.1", 9001))
+    p = example("websocket", linkage)
+    ask = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x",
+           "Sec-WebSocket-Extensions: permessage-deflate"]
+    page = "Origin: https://chat.example"
+    assert p.ask(request("GET", "/chat", page)).status == 404
+    assert p.ask(request("GET", "/other", *ask, page)).status == 404
+    assert p.ask(request("GET", "/chat", *ask, "Origin: https://evil.example")).status == 403
+    assert not up.requests
+    client = p.client()
+    client.send(request("GET", "/chat", *ask, page))
+    res = client.receive()
+    assert res.status == 101 and res.get("Sec-WebSocket-Accept") == "y"
+    for message in (b"hello", b"\0\xff" * 1000):
+        client.send(message)
+        assert client.reader.exactly(len(message)) == message
+    req = up.one()
+    assert req.get("X-Client") == "%s:%d" % client.sock.getsockname()
+    assert req.get("Sec-WebSocket-Key") == "x" and req.get("Sec-WebSocket-Extensions") is None
+    client.close()
+    p.wait_text("^a chat of 2005 bytes up and 2005 down$")
