@@ -13,19 +13,39 @@
 
 enum { SOMETHING = SLOT_READY | SLOT_HUP | SLOT_ERR };
 
+/* Has the peer taken bytes since this was asked last? A socket becomes writable only when much of
+ * its buffer is free, which takes a slow reader minutes. Where the kernel does not tell: no. */
+static bool took_some(const struct stream *st, struct pace *pace)
+{
+    uint32_t before = pace->untaken;
+    int now = sys_outq(slot_fd(st->slot));
+
+    if (now < 0)
+        return false;
+    pace_untaken(pace, (uint32_t)now);
+    return pace->untaken < before;
+}
+
 int stream_wait_for(struct stream *st, enum dir d, struct pace *pace, struct stream_wait *wait)
 {
     int64_t since = rt_now(), now;
     int rc;
 
-    if (!wait->begun)
+    if (!wait->begun) {
+        if (d == DIR_OUT)
+            took_some(st, pace);
         *wait = (struct stream_wait){ .begun = true, .until = pace_next(pace, since) };
+    }
     if (wait->until.at <= since)
         return wait->until.err;
     rc = slot_wait(st->slot, d, wait->until);
     now = rt_now();
     if (now > since) /* it may have resumed on a worker whose turn began before */
         pace->waited += now - since;
+    if (rc == wait->until.err && d == DIR_OUT && pace->limit.at > now && took_some(st, pace)) {
+        wait->until = pace_next(pace, now);
+        return 0; /* its caller looks again, and waits on */
+    }
     return rc;
 }
 

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <linux/sockios.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/inject.h"
@@ -55,6 +57,7 @@ static const uint8_t ways_to_fail[CALL_COUNT][WAYS] = {
     [CALL_listen] = { EADDRINUSE, EADDRINUSE, EADDRINUSE, EADDRINUSE },
     [CALL_accept] = { EINTR, EMFILE, ENFILE, ECONNABORTED },
     [CALL_shutdown] = { ENOTCONN, ENOTCONN, ENOTCONN, ENOTCONN },
+    [CALL_outq] = { ENOMEM, ENOTTY, ENOMEM, ENOTTY },
     [CALL_setsockopt] = { ENOBUFS, ENOMEM, EINVAL, ENOPROTOOPT },
     [CALL_getsockopt] = { ENOBUFS, ENOMEM, ENOBUFS, ENOMEM },
     [CALL_epoll_create] = { EMFILE, ENFILE, ENOMEM, EMFILE },
@@ -188,6 +191,13 @@ WRAPPER int sys_close(int fd)
 WRAPPER int sys_shutdown(int fd, int how)
 {
     return (int)ONCE(shutdown, shutdown(fd, how));
+}
+
+WRAPPER int sys_outq(int fd)
+{
+    int bytes = 0, rc = (int)ONCE(outq, ioctl(fd, SIOCOUTQ, &bytes));
+
+    return rc < 0 ? rc : bytes;
 }
 
 WRAPPER int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)

@@ -24,6 +24,7 @@ int sys_listen(int fd, int backlog);
 int sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len); /* CLOEXEC, NONBLOCK */
 int sys_close(int fd);
 int sys_shutdown(int fd, int how);
+int sys_outq(int fd); /* bytes of a socket that were written and the peer has not taken yet */
 int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int sys_epoll_create(void); /* CLOEXEC */
@@ -37,7 +38,7 @@ ssize_t sys_splice(int from, int to, size_t len); /* never blocks on the pipe */
 #define SYS_CALLS(X) \
     X(recv) \
     X(send) X(writev) X(read) X(write) X(socket) X(connect) X(bind) X(listen) X(accept) X(close) \
-        X(shutdown) X(setsockopt) X(getsockopt) X(epoll_create) X(epoll_ctl) X(epoll_wait) \
+        X(shutdown) X(outq) X(setsockopt) X(getsockopt) X(epoll_create) X(epoll_ctl) X(epoll_wait) \
             X(eventfd) X(pipe) X(splice)
 
 enum sys_call {

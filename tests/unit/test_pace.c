@@ -86,11 +86,48 @@ static void fractions_of_a_byte_count(void **state)
     assert_int_equal(pace_next(&p, 0).at, PACE_GRACE + WEIR_SEC / 3);
 }
 
+/* What our kernel keeps for the peer is no sign of life; what it kept of earlier messages is one when
+ * it goes. */
+static void only_what_is_taken_counts(void **state)
+{
+    static const struct {
+        uint64_t bytes;
+        uint32_t first, then; /* untaken */
+        uint64_t taken;
+    } cases[] = {
+        { 1000, 0, 0, 1000 },
+        { 1000, 300, 300, 700 },
+        { 1000, 300, 100, 900 },
+        { 1000, 1000, 1000, 0 },
+        { 0, 500, 500, 0 }, /* of an earlier message */
+        { 0, 500, 200, 300 },
+        { 100, 500, 200, 300 },
+        { 100, 500, 900, 0 }, /* more was written since */
+        { 1ULL << 32, 1 << 20, 0, 1ULL << 32 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct pace p = {
+            .limit = NEVER,
+            .gap = WEIR_FOREVER,
+            .rate_err = RATE,
+            .min_rate = 1,
+            .bytes = cases[i].bytes,
+        };
+
+        pace_untaken(&p, cases[i].first);
+        pace_untaken(&p, cases[i].then);
+        assert_int_equal(pace_next(&p, 0).at, PACE_GRACE + (int64_t)cases[i].taken * WEIR_SEC);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_bound_counts),
         cmocka_unit_test(fractions_of_a_byte_count),
+        cmocka_unit_test(only_what_is_taken_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,7 @@ static void failures_are_negative(void **state)
     assert_int_equal(sys_accept(-1, NULL, NULL), -EBADF);
     assert_int_equal(sys_close(-1), -EBADF);
     assert_int_equal(sys_shutdown(-1, SHUT_RDWR), -EBADF);
+    assert_int_equal(sys_outq(-1), -EBADF);
     assert_int_equal(sys_epoll_ctl(-1, EPOLL_CTL_ADD, -1, &event), -EBADF);
     assert_int_equal(sys_epoll_wait(-1, &event, 1, 0), -EBADF);
     assert_int_equal(sys_socket(-1, SOCK_STREAM, 0), -EAFNOSUPPORT);

@@ -125,6 +125,25 @@ def test_send(weir, origin):
         c.receive()
 
 
+def test_send_to_a_slow_reader(weir, origin):
+    """Who takes bytes all the time is not cut, though the socket takes none of ours for longer than that."""
+    size = 8 << 20
+
+    def script(conn):
+        if conn.request() is not None:
+            conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+    p = weir("--timeout-send", "1s", origin(script))
+    c = p.client(rcvbuf=4096)
+    c.send(request("GET", "/", "Connection: close"))
+    slow = b""
+    for _ in range(300):
+        slow += c.sock.recv(2048)
+        select.select([], [], [], 0.01)
+    rest, how = c.reader.rest()
+    assert how == "fin" and len((slow + rest).partition(b"\r\n\r\n")[2]) == size
+    assert "why" not in p.log()[0]
+
+
 @pytest.mark.quick
 def test_connect(weir, origin):
     """An upstream whose backlog is full takes no connection: 504."""
