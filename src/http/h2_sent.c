@@ -52,6 +52,17 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *c
     return 0;
 }
 
+/* A head or trailers too large for nghttp2: nobody shall wait for what will not come. */
+static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int error, void *conn)
+{
+    (void)error;
+    (void)conn;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                  NGHTTP2_INTERNAL_ERROR);
+    return 0;
+}
+
 static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd,
                      size_t length, nghttp2_data_source *source, void *conn)
 {
@@ -95,6 +106,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 void h2_sent_callbacks(nghttp2_session_callbacks *cb)
 {
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_not_sent);
     nghttp2_session_callbacks_set_send_data_callback(cb, send_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
 }

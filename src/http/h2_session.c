@@ -12,6 +12,9 @@
 static nghttp2_session_callbacks *callbacks;
 static nghttp2_option *options;
 
+/* A field block that we send: with the bounds of nghttp2 many small fields within ours do not fit. */
+enum { BLOCK_MAX = 16 * 1024 * 1024 };
+
 static bool make_common(void)
 {
     nghttp2_session_callbacks *cb;
@@ -27,6 +30,7 @@ static bool make_common(void)
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_closed_streams(options, 1);
     nghttp2_option_set_max_outbound_ack(options, 100);
+    nghttp2_option_set_max_send_header_block_length(options, BLOCK_MAX);
     nghttp2_option_set_max_settings(options, 32);
     nghttp2_option_set_max_continuations(options, H2_CONTINUATIONS * 9 + 9); /* it counts pieces */
     nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);

@@ -115,6 +115,16 @@ def test_large_heads(port, origin):
     assert origin.one().get("x-19") == "w" * 700
 
 
+@pytest.mark.parametrize("count, size", [(180, 350), (1, 300_000)])
+def test_largest_heads(weir, origin, count, size):
+    """What an upstream may answer is more than nghttp2 sends by itself."""
+    origin = origin(serve(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
+                          + b"".join(b"X-%d: %s\r\n" % (i, b"v" * size) for i in range(count))
+                          + b"\r\n"))
+    c = h2(weir("--h2c", "--max-head", "1MiB", "--max-field", "1MiB", origin))
+    assert c.get("/").get(f"x-{count - 1}") == "v" * size
+
+
 # ---- trailers, interim heads -----------------------------------------------------------------------
 
 def test_trailers_down(port, origin):
