@@ -7,6 +7,7 @@
 #ifndef WEIR_MODULE_H
 #define WEIR_MODULE_H
 
+#include <weir/peer.h>
 #include <weir/session.h>
 
 #ifdef __cplusplus
@@ -17,7 +18,8 @@ struct weir_module;
 
 /* A module at work in one request: `config` is what the service or weir_use gave it, `ctx` its
  * `ctx_size` zeroed bytes. `off`, set by any phase, ends its part in this request; `passes`, set by
- * a phase of heads, only for the bodies of this try, which then go on as they are. */
+ * a phase of heads, only for the bodies of this try and what trails them, which then go on as they
+ * are. */
 struct weir_use {
     const struct weir_module *module;
     const void               *config;
@@ -26,7 +28,8 @@ struct weir_use {
 };
 
 /* Name the phases you care about. They do what those of struct weir_proxy with the same names do,
- * and return the same. The struct must outlive the server. */
+ * and return the same. What only one can decide has no place here: upstream_peer, what a failed try
+ * means, and the words of the error log are the proxy's own. The struct must outlive the server. */
 struct weir_module {
     const char *name;     /* for reports */
     size_t      ctx_size; /* bytes for weir_use.ctx */
@@ -37,15 +40,24 @@ struct weir_module {
 
     int (*early_request_filter)(struct weir_session *s, struct weir_use *me);
     int (*request_filter)(struct weir_session *s, struct weir_use *me);
+    int (*connected_to_upstream)(struct weir_session *s, struct weir_use *me,
+                                 const struct weir_peer *peer, bool reused);
     int (*upstream_request_filter)(struct weir_session *s, struct weir_use *me,
                                    struct weir_head *req);
     int (*request_body_filter)(struct weir_session *s, struct weir_use *me, weir_str *chunk,
                                bool end);
+    int (*request_trailer_filter)(struct weir_session *s, struct weir_use *me,
+                                  struct weir_head *trailers);
     int (*upstream_response_filter)(struct weir_session *s, struct weir_use *me,
                                     struct weir_head *res);
     int (*response_filter)(struct weir_session *s, struct weir_use *me, struct weir_head *res);
     int (*response_body_filter)(struct weir_session *s, struct weir_use *me, weir_str *chunk,
                                 bool end);
+    int (*response_trailer_filter)(struct weir_session *s, struct weir_use *me,
+                                   struct weir_head *trailers);
+    /* All are told, the proxy first. Who comes behind one that has answered finds that in
+     * weir_response. Also for a request whose head could not be read: then this is the first. */
+    int (*fail_to_proxy)(struct weir_session *s, struct weir_use *me, int err);
     void (*logging)(struct weir_session *s, struct weir_use *me, int err);
 };
 

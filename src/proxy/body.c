@@ -73,7 +73,7 @@ struct framing body_reframe(struct framing was, weir_str piece, bool all)
 
 /* What may stand behind a body is the filter's to say, but for what would be a lie there (RFC 9110
  * 6.5.1). */
-static int trailers_filtered(struct weir_session *s, struct weir_head *trailers, int rc)
+int body_check_trailers(struct weir_session *s, struct weir_head *trailers, int rc)
 {
     for (uint32_t i = 0; i < trailers->count;) {
         const struct field *f = &trailers->fields[i];
@@ -90,16 +90,21 @@ static int trailers_filtered(struct weir_session *s, struct weir_head *trailers,
 static int filter_trailers_up(struct weir_session *s)
 {
     struct weir_head *trailers;
+    int rc;
 
     s->up_trailers = s->down->trailers;
-    if (s->up_trailers == NULL || s->service->proxy->request_trailer_filter == NULL)
+    if (s->up_trailers == NULL || !(s->service->proxy->request_trailer_filter != NULL ||
+                                    modules_filter_trailers_up(s)))
         return 0;
     trailers = arena_alloc(&s->arena, sizeof *trailers); /* for this try */
     if (trailers == NULL)
         return WEIR_ENOMEM;
     s->up_trailers = trailers;
     TRY(head_copy_end_to_end(trailers, s->down->trailers, &s->arena));
-    return trailers_filtered(s, trailers, PHASE(s, request_trailer_filter, s, trailers));
+    rc = s->uses != NULL ? modules_request_trailers(s, trailers) : 0;
+    if (rc == 0)
+        rc = PHASE(s, request_trailer_filter, s, trailers);
+    return body_check_trailers(s, trailers, rc);
 }
 
 static int filter_trailers_down(struct weir_session *s)
@@ -108,7 +113,7 @@ static int filter_trailers_down(struct weir_session *s)
 
     if (trailers == NULL || s->service->proxy->response_trailer_filter == NULL)
         return 0;
-    return trailers_filtered(s, trailers, PHASE(s, response_trailer_filter, s, trailers));
+    return body_check_trailers(s, trailers, PHASE(s, response_trailer_filter, s, trailers));
 }
 
 int body_filter_up(struct weir_session *s, weir_str *piece)
@@ -135,7 +140,7 @@ int body_filter_down(struct weir_session *s, weir_str *piece)
     if (rc == 0 && up->body_done)
         rc = filter_trailers_down(s);
     if (rc == 0 && s->uses != NULL)
-        rc = modules_response_body(s, piece, up->body_done); /* and what is to become of trailers */
+        rc = modules_response_body(s, piece, up->body_done);
     return rc;
 }
 

@@ -35,6 +35,8 @@ static int try_upstream(struct weir_session *s)
     if (rc != 0)
         return rc;
     rc = upstream_obtain(s); /* from the pool, or a new connection */
+    if (rc == 0 && s->uses != NULL)
+        rc = modules_connected(s);
     if (rc == 0)
         rc = PHASE(s, connected_to_upstream, s, &s->peer, s->reused);
     if (rc == 0 && s->req.method_id == METHOD_CONNECT) {
@@ -74,7 +76,7 @@ void exchange(struct weir_session *s, int rc)
         s->service->proxy->logging(s, s->err);
     }
     if (s->uses != NULL)
-        modules_logging(s, s->err);
+        modules_logging(s);
     record_access(s, s->err);
     co_unmask();
 }

@@ -109,6 +109,11 @@ int modules_request(struct weir_session *s)
     ALL_UP(s, false, request_filter, );
 }
 
+int modules_connected(struct weir_session *s)
+{
+    ALL_UP(s, false, connected_to_upstream, WITH(&s->peer, s->reused));
+}
+
 int modules_upstream_request(struct weir_session *s, struct weir_head *req)
 {
     for (unsigned i = 0; i < s->uses->count; i++)
@@ -116,31 +121,40 @@ int modules_upstream_request(struct weir_session *s, struct weir_head *req)
     ALL_UP(s, false, upstream_request_filter, WITH(req));
 }
 
+/* Does one that takes part in the bodies of this try have that phase? */
+#define ANY_HAS(s, phase) \
+    do { \
+        for (unsigned i_ = 0; (s)->uses != NULL && i_ < (s)->uses->count; i_++) { \
+            const struct weir_use *u_ = &(s)->uses->use[i_]; \
+            if (!u_->off && !u_->passes && u_->module->phase != NULL) \
+                return true; \
+        } \
+        return false; \
+    } while (0)
+
 bool modules_filter_up(const struct weir_session *s)
 {
-    for (unsigned i = 0; s->uses != NULL && i < s->uses->count; i++) {
-        const struct weir_use *u = &s->uses->use[i];
-
-        if (!u->off && !u->passes && u->module->request_body_filter != NULL)
-            return true;
-    }
-    return false;
+    ANY_HAS(s, request_body_filter);
 }
 
 bool modules_filter_down(const struct weir_session *s)
 {
-    for (unsigned i = 0; s->uses != NULL && i < s->uses->count; i++) {
-        const struct weir_use *u = &s->uses->use[i];
+    ANY_HAS(s, response_body_filter);
+}
 
-        if (!u->off && !u->passes && u->module->response_body_filter != NULL)
-            return true;
-    }
-    return false;
+bool modules_filter_trailers_up(const struct weir_session *s)
+{
+    ANY_HAS(s, request_trailer_filter);
 }
 
 int modules_request_body(struct weir_session *s, weir_str *chunk, bool end)
 {
     ALL_UP(s, u_->passes, request_body_filter, WITH(chunk, end));
+}
+
+int modules_request_trailers(struct weir_session *s, struct weir_head *trailers)
+{
+    ALL_UP(s, u_->passes, request_trailer_filter, WITH(trailers));
 }
 
 int modules_upstream_response(struct weir_session *s, struct weir_head *res)
@@ -153,17 +167,54 @@ int modules_response(struct weir_session *s, struct weir_head *res)
     ALL_DOWN(s, false, response_filter, WITH(res));
 }
 
-int modules_response_body(struct weir_session *s, weir_str *chunk, bool end)
+static int response_trailers(struct weir_session *s, struct weir_use *u)
 {
-    ALL_DOWN(s, u_->passes, response_body_filter, WITH(chunk, end));
+    struct weir_head *trailers = s->up_http->trailers;
+
+    if (trailers == NULL)
+        return 0;
+    return body_check_trailers(
+        s, trailers, CALL(s, u, u->passes, response_trailer_filter, WITH(trailers)));
 }
 
-void modules_logging(struct weir_session *s, int err)
+/* One after the other sees body and trailers as the one before left them: a body may have taken
+ * them in. */
+int modules_response_body(struct weir_session *s, weir_str *chunk, bool end)
+{
+    int rc = 0;
+
+    for (unsigned i = s->uses->count; i-- > 0 && rc == 0;) {
+        struct weir_use *u = &s->uses->use[i];
+
+        rc = CALL(s, u, u->passes, response_body_filter, WITH(chunk, end));
+        if (rc == 0 && end)
+            rc = response_trailers(s, u);
+    }
+    return rc;
+}
+
+void modules_fail(struct weir_session *s)
+{
+    if (s->uses == NULL && (s->service->modules == NULL || modules_begin(s) < 0))
+        return;
+    for (unsigned i = s->uses->count; i-- > 0;) {
+        struct weir_use *u = &s->uses->use[i];
+
+        if (u->off || u->module->fail_to_proxy == NULL)
+            continue;
+        co_label(u->module->name, "fail_to_proxy");
+        u->module->fail_to_proxy(s, u, s->err);
+    }
+}
+
+void modules_logging(struct weir_session *s)
 {
     for (unsigned i = 0; i < s->uses->count; i++) {
         struct weir_use *u = &s->uses->use[i];
 
-        if (u->module->logging != NULL && !u->off)
-            u->module->logging(s, u, err);
+        if (u->off || u->module->logging == NULL)
+            continue;
+        co_label(u->module->name, "logging");
+        u->module->logging(s, u, s->err);
     }
 }

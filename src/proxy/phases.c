@@ -2,6 +2,7 @@
  *
  * An ordinary phase fails the request with the first cause. The two phases that are asked about a
  * failed try see that cause as the session's error, may replace it, or undo it: WEIR_RETRY. */
+#include "proxy/module.h"
 #include "proxy/retry.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
@@ -120,11 +121,12 @@ void phase_fail_to_proxy(struct weir_session *s)
 
     s->limit = deadline_in(rt_now(), FAIL_TIME, WEIR_EREQUESTTIME);
     s->down_write.limit = deadline_in(rt_now(), FAIL_TIME, WEIR_ESENDTIME);
-    if (proxy->fail_to_proxy == NULL || (s->ctx == NULL && proxy->ctx_size > 0))
-        return;
     s->failing = true;
-    co_label(proxy->name, "fail_to_proxy");
-    proxy->fail_to_proxy(s, s->err);
+    if (proxy->fail_to_proxy != NULL && (s->ctx != NULL || proxy->ctx_size == 0)) {
+        co_label(proxy->name, "fail_to_proxy");
+        proxy->fail_to_proxy(s, s->err);
+    }
+    modules_fail(s);
     s->failing = false;
     s->res.failed = 0;
 }

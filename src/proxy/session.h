@@ -156,6 +156,8 @@ void body_adapt_request(struct weir_session *s);
 void body_adapt_response(struct weir_session *s);
 struct framing body_reframe(struct framing was, weir_str piece, bool all);
 int body_written(struct weir_session *s, int rc, bool promised);
+/* Behind a filter of trailers that returned `rc`: takes out what must not stand there. */
+int body_check_trailers(struct weir_session *s, struct weir_head *trailers, int rc);
 
 /* exchange.c: the life of one request, from its head (`rc`: what reading it returned, 1 or an
  * error) to its log line. */

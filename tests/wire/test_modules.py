@@ -4,19 +4,20 @@ authentication, compression (RFC 9110 12.5.3); the filter of connections."""
 import base64
 import gzip
 import pathlib
+import re
 import socket
 import subprocess
 import zlib
 
 import pytest
 
-from weirtest import binary, chunks, request, serve, why
+from weirtest import binary, chunks, own_answer, request, serve, why
 from weirtest.h2 import h2
 
 PROGRAM = pathlib.Path(binary()).resolve().parents[1] / "tests/wire/programs/modules"
 PAGE = b"<p>hello, this is a page that says the same again and again</p>\n" * 400
-WORDS = ["early_request_filter", "request_filter", "upstream_request_filter",
-         "upstream_response_filter", "response_filter"]
+WORDS = ["early_request_filter", "request_filter", "connected_to_upstream",
+         "upstream_request_filter", "upstream_response_filter", "response_filter"]
 
 
 @pytest.fixture
@@ -80,6 +81,85 @@ def test_for_one_request(modules, origin):
     assert c.ask(get(basic(), "Use: third")).body == b"ok[third][second][first]"
     assert c.ask(get(basic())).body == b"ok[second][first]"
     p.wait_text(f"^third: {' '.join(WORDS[1:])}: none$")
+
+
+def trailing(*fields):
+    head = "\r\n".join(["POST / HTTP/1.1", "Host: a", basic(), "TE: trailers", *fields,
+                        "Transfer-Encoding: chunked", "", ""])
+    return head.encode() + chunks(b"hello", trailers="X-Sum: 1\r\n")
+
+
+TRAILED = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+           + chunks(b"done", trailers="X-Sum: 2\r\n"))
+
+
+def test_trailers(modules, origin):
+    """Upwards from the client, downwards from the upstream, each behind the body."""
+    o = origin(serve(TRAILED))
+    res = modules(o).ask(trailing())
+    assert o.one().body == b"hello[first][second]"
+    assert o.one().trailers == [("X-Sum", "1"), ("Seen-By", "first"), ("Seen-By", "second")]
+    assert res.body == b"done[second][first]"
+    assert res.trailers == [("X-Sum", "2"), ("Seen-By", "second"), ("Seen-By", "first")]
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "Transfer-Encoding", "Host", "Set-Cookie"])
+def test_trailers_that_would_lie(modules, origin, name):
+    """What must not stand there (RFC 9110 6.5.1) does not go out."""
+    o = origin(serve(TRAILED))
+    res = modules(o).ask(trailing(f"Trail: {name}"))
+    assert {n for n, _ in o.one().trailers} == {n for n, _ in res.trailers} == {"X-Sum", "Seen-By"}
+
+
+def test_trailers_that_a_module_lets_pass(modules, origin):
+    o = origin(serve(TRAILED))
+    res = modules(o).ask(trailing("Pass: 1"))
+    assert (o.one().body, o.one().trailers) == (b"hello", [("X-Sum", "1")])
+    assert (res.body, res.trailers) == (b"done", [("X-Sum", "2")])
+
+
+def test_a_trailer_filter_fails(modules, origin):
+    """Behind a request: an error page, and the upstream does not get a whole one."""
+    o = origin()
+    own_answer(modules(o).ask(trailing("Trail: fail")), 500)
+    assert not o.requests
+
+
+def test_no_trailers_no_filter(modules, origin):
+    o = origin()
+    res = modules(o).ask(request("POST", "/", basic(), "Trail: fail", body=b"hello"))
+    assert res.status == 200 and o.one().trailers == []
+
+
+@pytest.mark.parametrize("who, trace", [("first", WORDS[:3]), ("second", WORDS[:3])])
+def test_a_module_refuses_a_connection(modules, origin, who, trace):
+    """Nothing was sent on it: it is kept."""
+    o = origin()
+    p = modules(o)
+    own_answer(p.ask(get(basic(), f"Lost: {who}")), 503)
+    p.wait_text(f"^first: {' '.join(trace)} fail_to_proxy: filter$")
+    assert p.ask(get(basic())).status == 200
+    assert len(o.conns) == 1
+
+
+@pytest.mark.parametrize("page, status, first, second", [
+    ("none", 502, "fail_to_proxy", "fail_to_proxy"),
+    ("first", 599, "fail_to_proxy", "fail_to_proxy"),
+    ("second", 599, "fail_to_proxy(answered)", "fail_to_proxy")])
+def test_fail_to_proxy(modules, page, status, first, second):
+    """All are told; one may answer, and it stays with that."""
+    p = modules("127.0.0.1:1")
+    res = p.ask(get(basic(), f"Page: {page}"))
+    assert res.status == status and (res.body == page.encode()) == (status == 599)
+    for name, last in (("first", first), ("second", second)):
+        p.wait_text(f"^{name}: {' '.join(WORDS[:2])} {re.escape(last)}: connect_refused$")
+
+
+def test_fail_to_proxy_without_a_request(modules, origin):
+    p = modules(origin())
+    own_answer(p.ask(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n"), 400)
+    for name in ("first", "second"):
+        p.wait_text(f"^{name}: fail_to_proxy: bad_head$")
 
 
 @pytest.mark.parametrize("bad, words", [("level", "out of its range"), ("name", "a name is missing"),

@@ -39,10 +39,22 @@ static int asked(struct weir_session *s, struct weir_use *me)
     return weir_has(weir_request(s), "Refuse") ? weir_respond(s, 409, "a module") : WEIR_OK;
 }
 
+/* `Lost: NAME`: that one would rather not have this connection. */
+static int connected(struct weir_session *s, struct weir_use *me, const struct weir_peer *peer,
+                     bool reused)
+{
+    (void)reused;
+    note(me, "connected_to_upstream");
+    if (weir_eq(weir_get(weir_request(s), "Lost"), (const char *)me->config))
+        return weir_fail(s, 503, "not " WEIR_FMT, WEIR_ARG(weir_peer_name(peer)));
+    return WEIR_OK;
+}
+
+/* `Pass: 1`: bodies and trailers are not for us. */
 static int up(struct weir_session *s, struct weir_use *me, struct weir_head *req)
 {
-    (void)s;
     note(me, "upstream_request_filter");
+    me->passes = weir_has(weir_request(s), "Pass");
     weir_add(req, "Seen-By", (const char *)me->config);
     return WEIR_OK;
 }
@@ -51,6 +63,19 @@ static int body_up(struct weir_session *s, struct weir_use *me, weir_str *chunk,
 {
     if (end)
         *chunk = weir_printf(s, WEIR_FMT "[%s]", WEIR_ARG(*chunk), (const char *)me->config);
+    return WEIR_OK;
+}
+
+/* Behind the body, of either direction; `Trail: NAME`: that one adds this field, or fails. */
+static int trail(struct weir_session *s, struct weir_use *me, struct weir_head *trailers)
+{
+    weir_str which = weir_get(weir_request(s), "Trail");
+
+    if (weir_eq(which, "fail"))
+        return weir_fail(s, 500, "trailers");
+    if (which.len > 0)
+        weir_add(trailers, which, "x");
+    weir_add(trailers, "Seen-By", (const char *)me->config);
     return WEIR_OK;
 }
 
@@ -70,6 +95,15 @@ static int down(struct weir_session *s, struct weir_use *me, struct weir_head *r
     return WEIR_OK;
 }
 
+/* `Page: NAME`: that one makes it. */
+static int failed(struct weir_session *s, struct weir_use *me, int err)
+{
+    note(me, weir_response(s) != NULL ? "fail_to_proxy(answered)" : "fail_to_proxy");
+    if (weir_eq(weir_get(weir_request(s), "Page"), (const char *)me->config))
+        return weir_respond(s, 599, (const char *)me->config);
+    return err;
+}
+
 static void logged(struct weir_session *s, struct weir_use *me, int err)
 {
     struct visit *v = me->ctx;
@@ -85,9 +119,11 @@ static const char *check_name(const void *config)
 
 #define PHASES \
     .ctx_size = sizeof(struct visit), .check = check_name, .early_request_filter = early, \
-    .request_filter = asked, .upstream_request_filter = up, .request_body_filter = body_up, \
+    .request_filter = asked, .connected_to_upstream = connected, .upstream_request_filter = up, \
+    .request_body_filter = body_up, .request_trailer_filter = trail, \
     .upstream_response_filter = from_up, .response_filter = down, \
-    .response_body_filter = body_up, .logging = logged
+    .response_body_filter = body_up, .response_trailer_filter = trail, .fail_to_proxy = failed, \
+    .logging = logged
 
 static const struct weir_module first = { .name = "first", PHASES };
 static const struct weir_module second = { .name = "second", PHASES };
