@@ -124,7 +124,7 @@ static bool may_be_h2(struct downstream *d)
 {
     if (!d->h1->alien)
         return d->h1->preface;
-    record_refused(&d->client, WEIR_EH2PROTOCOL, "neither HTTP/1 nor the preface of HTTP/2");
+    record_connection(&d->client, WEIR_EH2PROTOCOL, "neither HTTP/1 nor the preface of HTTP/2");
     return true;
 }
 
@@ -221,7 +221,7 @@ static __attribute__((noinline)) bool greet(struct downstream *d)
     d->speaks = SPEAKS_H1;
     h1_secured(d->h1);
     if (rc < 0 && why[0] != '\0')
-        record_refused(&d->client, rc == WEIR_ECANCELED ? WEIR_ESHUTDOWN : rc, why);
+        record_connection(&d->client, rc == WEIR_ECANCELED ? WEIR_ESHUTDOWN : rc, why);
     if (rc == WEIR_EPLAINHTTP)
         answer_in_plain(&d->h1->net);
     if (rc < 0)

@@ -2,7 +2,6 @@
  * a strand of its own. */
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "proxy/downstream.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
@@ -76,17 +75,13 @@ int downstream_h2_start(struct downstream *d)
 }
 
 /* What a connection did wrong belongs to none of its requests. */
-static void log_end_of(const struct downstream *d)
+static void record_end(const struct downstream *d)
 {
     const char *fault;
     int err = h2_error(d->h2->conn, &fault);
-    char client[ADDR_TEXT];
 
-    if (err == 0 || err == WEIR_ECLIENTGONE)
-        return;
-    addr_print(&d->client, client);
-    log_message("notice", "the HTTP/2 connection of %s ended: %s%s%s", client, weir_error_text(err),
-                fault != NULL ? ": " : "", fault != NULL ? fault : "");
+    if (err != 0 && err != WEIR_ECLIENTGONE)
+        record_connection(&d->client, err, fault);
 }
 
 bool downstream_h2_serve(struct downstream *d)
@@ -95,7 +90,7 @@ bool downstream_h2_serve(struct downstream *d)
         h2_drain(d->h2->conn);
     if (h2_serve(d->h2->conn, h1_take_buffered(d->h1)) == H2_IDLE)
         return true;
-    log_end_of(d);
+    record_end(d);
     return false;
 }
 

@@ -89,7 +89,7 @@ static const char *const levels[] = {
     [WEIR_SRC_UPSTREAM] = "error",
 };
 
-void record_refused(const struct addr *client, int err, const char *detail)
+void record_connection(const struct addr *client, int err, const char *detail)
 {
     char text[ADDR_TEXT];
     struct log_record r;
@@ -99,7 +99,8 @@ void record_refused(const struct addr *client, int err, const char *detail)
     log_str(&r, "level", WEIR(levels[weir_error_source(err)]));
     log_str(&r, "why", WEIR(weir_error_why(err)));
     log_str(&r, "msg", WEIR(weir_error_text(err)));
-    log_str(&r, "detail", WEIR(detail));
+    if (detail != NULL)
+        log_str(&r, "detail", WEIR(detail));
     log_str(&r, "client", addr_print(client, text));
     log_line(LOG_ERROR, log_end(&r));
 }

@@ -210,7 +210,7 @@ void record_access(struct weir_session *s, int err);
 void record_error(struct weir_session *s, int err);
 /* A try that failed and is followed by another. */
 void record_retry(struct weir_session *s, int err, const char *fault);
-void record_refused(const struct addr *client, int err,
-                    const char *detail); /* a connection without a request */
+/* What a client's connection ended with, of none of its requests. `detail`: or NULL. */
+void record_connection(const struct addr *client, int err, const char *detail);
 
 #endif

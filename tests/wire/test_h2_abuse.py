@@ -12,7 +12,7 @@ from weirtest import poll, request, serve
 from weirtest.h2 import (
     ACK, CONTINUATION, DATA, ENHANCE_YOUR_CALM, GOAWAY, HEADERS,
     INITIAL_WINDOW_SIZE, NO_ERROR, Gone, PADDED, PREFACE, PRIORITY, PRIORITY_UPDATE,
-    Silent, block, data, field, frame, h2, head, headers, ping, reset,
+    Silent, block, data, ended, field, frame, h2, head, headers, ping, reset,
     settings, update)
 
 MIB = 1024 * 1024
@@ -52,7 +52,7 @@ def calm_end(proxy, c):
     goaway = c.rest()
     assert goaway, (c.end, c.frames[-3:])
     assert goaway[1] == ENHANCE_YOUR_CALM or b"max concurrent" in goaway[2], goaway
-    proxy.wait_text(r"the HTTP/2 connection of 127\.0\.0\.1:\d+ ended: .+")
+    ended(proxy, "h2_abuse" if goaway[1] == ENHANCE_YOUR_CALM else "h2_protocol", ".")
 
 
 def rapid_reset(c):
@@ -273,7 +273,7 @@ def test_reader_that_never_reads(weir, origin):
     before = rss(proxy)
     c = h2(proxy, rcvbuf=4096, settings=((INITIAL_WINDOW_SIZE, 1 << 30),))
     c.send(update(0, 1 << 30) + b"".join(headers(i, GET) for i in odd(20)))
-    proxy.wait_text(r"the HTTP/2 connection of 127\.0\.0\.1:\d+ ended")
+    ended(proxy, "send_timeout")
     assert not grew(proxy, before, 8 * MIB)
 
 
@@ -341,7 +341,7 @@ def test_slow_heads(weir, origin, sent):
         c.until(lambda: c.acks)
         c.send(sent)
     assert c.rest()[1] == NO_ERROR and c.end == "fin"
-    proxy.wait_text(r"the HTTP/2 connection of 127\.0\.0\.1:\d+ ended: .*head")
+    ended(proxy, "header_timeout")
 
 
 def test_trailers_of_a_stream_that_is_over(weir, origin):

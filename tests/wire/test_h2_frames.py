@@ -16,8 +16,8 @@ from weirtest.h2 import (
     ACK, CANCEL, COMPRESSION_ERROR, CONTINUATION, DATA, ENABLE_PUSH, END_HEADERS, END_STREAM,
     FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE,
     NO_ERROR, PADDED, PING, PREFACE, PRIORITY, PRIORITY_UPDATE, PROTOCOL_ERROR, PUSH_PROMISE,
-    RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, WITH_PRIORITY, Silent, block, data, field, frame, h2,
-    head, headers, number, ping, reset, settings, update)
+    RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, WITH_PRIORITY, Silent, block, data, ended,
+    field, frame, h2, head, headers, number, ping, reset, settings, update)
 from weirtest.tls import Authority
 
 GET = head()
@@ -301,7 +301,7 @@ def test_the_log_names_the_fault(weir, origin):
     c = h2(proxy)
     c.send(data(0, b"x"))
     assert outcome(c) == goaway(PROTOCOL_ERROR)
-    proxy.wait_text(r"the HTTP/2 connection of 127\.0\.0\.1:\d+ ended: .*PROTOCOL_ERROR")
+    ended(proxy, "h2_protocol", "PROTOCOL_ERROR")
 
 
 def test_ping_comes_back(port):

@@ -430,6 +430,13 @@ def h2(proxy, listener=0, tls=None, name="localhost", rcvbuf=None, **options):
     return proxy.clients[-1]
 
 
+def ended(proxy, why, detail=None):
+    """The error log tells that a client's connection ended, why, and whose it was."""
+    detail = f'"detail":"[^"]*{detail}[^"]*",' if detail else ""
+    proxy.wait_text(rf'"level":"notice","why":"{why}","msg":"[^"]+",{detail}'
+                    r'"client":"127\.0\.0\.1:\d+"}$')
+
+
 class Silent:
     """An upstream that nobody accepts at: whoever connects waits, and reads nothing meanwhile."""
 
