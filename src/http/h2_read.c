@@ -2,10 +2,11 @@
 #include "http/h2_parts.h"
 #include "runtime/runtime.h"
 
-enum {
-    TELL_AFTER = 16 * 1024
-}; /* bytes consumed before the connection is told: less than half a
-                                    window */
+/* Bytes that are used up before the connection is told: while more are there, and before the strand
+ * goes on to something else. What all streams keep to themselves then is less than half of their
+ * connection's window, which opens anew when half of it has been used. */
+enum { TELL_AFTER = 16 * 1024, TELL_WAITING = H2_CONN_WINDOW / 2 / H2_STREAMS };
+static_assert(TELL_AFTER < H2_WINDOW / 2, "a stream's window opens before it is used up");
 
 /* The next of what came: 1; 0: nothing yet; < 0: nothing more will. */
 static int take_in(struct h2_stream *st, struct h2_in **in, bool *last)
@@ -84,11 +85,23 @@ static void release(struct h2_stream *st)
     st->held = NULL;
     st->unposted += in->used;
     h2_in_free(in);
-    if (st->unposted < TELL_AFTER)
+}
+
+static void tell(struct h2_stream *st, uint32_t least)
+{
+    if (st->unposted < least)
         return;
     atomic_fetch_add_explicit(&st->consumed, st->unposted, memory_order_relaxed);
     st->unposted = 0;
     h2_post(st, H2_POST_CONSUMED);
+}
+
+/* Nobody comes back for more: the last piece counts as used when it is handed out. */
+static void tell_last(struct h2_stream *st)
+{
+    st->unposted += st->held->used;
+    st->held->used = 0;
+    tell(st, TELL_WAITING);
 }
 
 static int read_trailers(struct h2_stream *st, struct h2_in *in)
@@ -122,9 +135,11 @@ int h2_read_body(struct http_stream *http, weir_str *piece, struct pace *pace)
     if (http->body_done)
         return HTTP_END;
     release(st);
+    tell(st, TELL_AFTER);
     while ((rc = take_in(st, &in, &last)) == 0 && !last) {
         int64_t since = rt_now();
 
+        tell(st, TELL_WAITING);
         if (pace == NULL)
             return HTTP_LATER;
         rc = event_wait(&st->in_event, pace_next(pace, since));
@@ -134,6 +149,8 @@ int h2_read_body(struct http_stream *http, weir_str *piece, struct pace *pace)
     }
     if (rc < 0)
         return rc;
+    if (rc == 0 || in->kind == H2_IN_TRAILERS)
+        tell(st, TELL_WAITING);
     if (rc == 0) {
         http->body_done = true;
         return HTTP_END;
@@ -145,5 +162,7 @@ int h2_read_body(struct http_stream *http, weir_str *piece, struct pace *pace)
         pace->bytes += in->used;
     http->body_done = last;
     *piece = (weir_str){ in->bytes, in->used };
+    if (last)
+        tell_last(st);
     return HTTP_PIECE;
 }

@@ -85,6 +85,15 @@ static int why_closed(const struct h2_stream *st, uint32_t code)
     return code == NGHTTP2_REFUSED_STREAM ? WEIR_EUPREFUSED : WEIR_EUPRESET;
 }
 
+/* Has it ended without one of its ends? Where the response is complete before its request, our own
+ * RST_STREAM has ended it (on_sent). */
+static bool is_cut(const struct h2_stream *st, uint32_t code)
+{
+    bool early = st->conn->server && !st->tunnel;
+
+    return code != NGHTTP2_NO_ERROR || !st->end_sent || (!st->in_ended && !early);
+}
+
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *conn)
 {
     struct h2_conn *c = conn;
@@ -98,7 +107,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
         c->begun--;
     if (st->dropped || (c->server && !st->head_in)) /* its strand has ended, or was never started */
         h2_stream_free(st);
-    else if (code != NGHTTP2_NO_ERROR || !st->end_sent)
+    else if (is_cut(st, code))
         h2_stream_over(st, why_closed(st, code));
     return 0;
 }

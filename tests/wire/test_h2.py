@@ -316,6 +316,24 @@ def test_slow_origin_stops_the_client(weir, origin):
     assert len([r for r in o.requests if r.target == "/slow"][0].body) == sent + 1
 
 
+@pytest.mark.parametrize("end", [
+    None, lambda n: data(n, b"y", True), lambda n: data(n, b"", True),
+    lambda n: headers(n, [("x-t", "1")])], ids=["none", "of its last piece", "alone", "trailers"])
+def test_used_bodies_leave_the_window_to_others(weir, origin, end):
+    """A hundred requests that run for long, each with a body that was used up: together they are more
+    than the window of their connection."""
+    def script(conn):
+        if conn.head() is not None:
+            conn.wait_end()
+    c = h2(weir("--h2c", origin(script)))
+    c.until(lambda: c.acks and c.credit > MIB - 70000)
+    streams = [c.request("POST", "/", end=False) for _ in range(100)]
+    for st in streams:
+        c.upload(st, b"x" * 11000, False)
+        c.send(end(st.number) if end else b"")
+    assert not any(st.over for st in streams)
+
+
 def test_priorities(weir, origin):
     """RFC 9218: of two responses that wait for a window, the more urgent one is sent first; a
     PRIORITY_UPDATE changes that."""

@@ -531,6 +531,21 @@ def test_pushed(weir, origin):
     why(p, "upstream_h2")
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["no head", "part of a body"])
+def test_reset_without_an_error(weir, origin, begun):
+    """NO_ERROR or not: nothing more comes."""
+    def handler(st):
+        st.read()
+        if begun:
+            st.head(200)
+            st.data(b"part")
+        st.reset(wire.NO_ERROR)
+    p = weir(H2, "--h2c", origin(h2_serve(handler)))
+    c = h2(p)
+    st = c.receive(c.request("POST", "/", body=b"x"))
+    assert (st.status, st.ended) == ((200, False) if begun else (502, True))
+
+
 def test_many_resets_of_theirs(weir, origin):
     """An origin that resets each stream behind its answer is in its right, however many there are."""
     def script(peer):

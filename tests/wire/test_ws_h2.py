@@ -239,6 +239,20 @@ def test_client_resets(weir, origin):
     c.pong()
 
 
+def test_client_resets_without_an_error(weir, origin):
+    """Also one that was told the origin's end already."""
+    def talk(conn):
+        conn.finish()
+        conn.wait_end()
+    o = origin(switching(talk))
+    c = h2(weir(H2C, o))
+    st = opened(c)
+    c.until(lambda: st.ended)
+    c.send(wire.reset(st.number, wire.NO_ERROR))
+    o.wait(lambda: o.conns[0].ended, "the end")
+    c.pong()
+
+
 def test_origin_resets(weir, origin):
     go = threading.Event()
 
