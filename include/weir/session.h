@@ -47,8 +47,10 @@ weir_str weir_upstream(struct weir_session *s);
 bool     weir_upstream_reused(struct weir_session *s);
 unsigned weir_tries(struct weir_session *s);
 
-/* The client's address, as `1.2.3.4:5678`, `[::1]:5678` or `unix:`. */
+/* The client's address, as `1.2.3.4:5678`, `[::1]:5678` or `unix:`; and without port and brackets,
+ * the same for all its connections. */
 weir_str weir_client(struct weir_session *s);
+weir_str weir_client_host(struct weir_session *s);
 
 /* The address at which the client's connection arrived, likewise; absent if the kernel does not tell.
  * The version of HTTP that the client speaks: "HTTP/1.0", "HTTP/1.1", "HTTP/2.0". */

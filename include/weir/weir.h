@@ -6,6 +6,7 @@
 #include <weir/server.h>  /* the process */
 #include <weir/proxy.h>   /* phases, services */
 #include <weir/lb.h>      /* backends */
+#include <weir/limits.h>  /* counts by key */
 #include <weir/session.h> /* in a phase */
 #include <weir/head.h>    /* heads */
 #include <weir/body.h>    /* bodies */

@@ -145,6 +145,13 @@ weir_str weir_client(struct weir_session *s)
     return arena_copy(&s->arena, addr_print(s->client, buf));
 }
 
+weir_str weir_client_host(struct weir_session *s)
+{
+    char buf[ADDR_TEXT];
+
+    return arena_copy(&s->arena, addr_host(s->client, buf));
+}
+
 void *weir_alloc(struct weir_session *s, size_t n)
 {
     void *p = arena_alloc(&s->arena, n);

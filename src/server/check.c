@@ -91,6 +91,9 @@ void server_check(struct weir_server *sv)
         return;
     for (struct server_lb *o = sv->lbs; o != NULL; o = o->next)
         lb_faults(o->lb, &found);
+    for (struct server_rate *o = sv->rates; o != NULL; o = o->next)
+        if (o->rate == NULL)
+            faults_add(&found, "weir_rate_new: a window is longer than 0");
     if (found.count > 0)
         sv->failed = EXIT_FAILED;
     faults_append(&sv->faults, &found);

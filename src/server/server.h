@@ -23,6 +23,11 @@ struct server_lb {
     bool started;
 };
 
+struct server_rate {
+    struct server_rate *next;
+    struct weir_rate *rate; /* NULL: its window was none, which server_check reports */
+};
+
 /* A program that runs beside the services. */
 struct server_task {
     struct server_task *next;
@@ -46,6 +51,7 @@ struct weir_server {
     struct front *fronts; /* services, in the order in which they were added */
     struct front outside; /* the options, for what is done for no service */
     struct server_lb *lbs;
+    struct server_rate *rates;
     struct server_peer *peers;
     struct server_task *tasks;
     atomic_uint tasks_left; /* that run */

@@ -5,6 +5,7 @@
 #include "base/inject.h"
 #include "base/version.h"
 #include "lb/lb.h"
+#include "limits/rate.h"
 #include "server/server.h"
 
 /* What weir_server_new returns without memory: nothing can be added, and running it says why. */
@@ -48,6 +49,8 @@ void server_free(struct weir_server *sv)
 {
     for (struct server_lb *o = sv->lbs; o != NULL; o = o->next)
         lb_free(&o->lb);
+    for (struct server_rate *o = sv->rates; o != NULL; o = o->next)
+        rate_free(&o->rate);
     for (struct front *f = sv->fronts; f != NULL; f = f->next)
         front_done(f);
     events_done(&sv->events);
@@ -211,4 +214,28 @@ void weir_lb_add(struct weir_lb *lb, const char *addr)
 {
     if (lb != NULL)
         lb_add(lb, addr);
+}
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+struct weir_rate *weir_rate_new(struct weir_server *sv, weir_dur window)
+{
+    struct server_rate *owned;
+
+    ensure(sv->magic == SERVER_MAGIC);
+    if (sv == &no_server)
+        return NULL;
+    owned = arena_alloc(&sv->arena, sizeof(*owned));
+    if (owned == NULL) {
+        server_fail(sv, EXIT_FAILED, "weir_rate_new: out of memory");
+        return NULL;
+    }
+    *owned = (struct server_rate){ .next = sv->rates };
+    sv->rates = owned;
+    if (window <= 0)
+        return NULL;
+    owned->rate = rate_new(window, WEIR_RATE_KEYS);
+    if (owned->rate == NULL)
+        server_fail(sv, EXIT_FAILED, "weir_rate_new: out of memory");
+    return owned->rate;
 }

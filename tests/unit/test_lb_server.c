@@ -179,6 +179,7 @@ static void every_error_is_told(void **state)
         "prog: weir_lb_new: backends[0] \"nowhere\": no port (write nowhere:80)\n"
         "prog: weir_lb_new: there is no policy 9\n"
         "prog: weir_lb_new: health.every: a negative time\n"
+        "prog: weir_rate_new: a window is longer than 0\n"
         "prog: weir_server_add: proxy: it is NULL\n"
         "prog: weir_server_add: listen[0] \"x\": no port\n"
         "prog: weir_server_add: idle_timeout: a negative time\n"
@@ -195,6 +196,8 @@ static void every_error_is_told(void **state)
                             .policy = (enum weir_policy)9,
                             .health = { .kind = WEIR_CHECK_TCP, .every = -1 },
                         });
+        assert_null(weir_rate_new(sv, 0));
+        assert_non_null(weir_rate_new(sv, WEIR_MS));
         weir_server_add(sv, &(struct weir_service){ .listen = { { .addr = "x" } },
                                                     .idle_timeout = -1,
                                                     .max_head = WEIR_UNLIMITED });

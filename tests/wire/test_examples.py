@@ -30,6 +30,7 @@ LONGEST = {
     "modify_body": 102,         # the reference has one for heads and bodies
     "modify_response": 102,
     "multi_lb": 57,
+    "rate_limiter": 96,
     "router": 94,               # without the figures of its gateway
     "use_module": 79,
     "tcp_proxy": None,
@@ -116,6 +117,27 @@ def test_modify_response(network, origin, example, linkage):
     assert res.get("Server") == "gateway" and res.get("X-Powered-By") is None
     assert res.get("Cache-Control") == "private, max-age=60"
     assert res.all("Set-Cookie") == ["a=1; HttpOnly", "b=2; Path=/; HttpOnly"]
+
+
+@both
+def test_rate_limiter(network, origin, example, linkage):
+    """Ten are served in each window; who asks for more is refused, and nobody else."""
+    up = at(origin, 9001)
+    p = example("rate_limiter", linkage)
+    client = p.client()
+
+    def ask(appid):
+        return client.ask(request("GET", "/", *([f"Appid: {appid}"] if appid else [])))
+    answers = []
+    poll(lambda: answers.append(ask("a")) or answers[-1].status == 429, "more than ten a second")
+    res = answers.pop()
+    assert res.get("Retry-After") == "1" and res.get("X-Rate-Limit-Limit") == "10"
+    assert res.body == b"slow down\n"
+    assert len(answers) >= 10 and {a.status for a in answers} == {200}
+    assert len(up.requests) == len(answers)         # what is refused goes nowhere
+    assert ask("b").status == ask("A").status == 200
+    assert {ask(None).status for _ in range(30)} == {200}
+    poll(lambda: ask("a").status == 200, "the next window")
 
 
 @both
