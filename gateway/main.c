@@ -52,7 +52,7 @@ static void print_commands(FILE *out)
             fprintf(out, "  %-20s%s\n", commands[i].name, commands[i].help);
     }
     fputs("  --help              this text\n"
-          "  --version           the version, and the commit it was built from\n\n"
+          "  --version           the version, the commit it was built from, and that of OpenSSL\n\n"
           "`weir help COMMAND` tells the options of a command.\n",
           out);
 }

@@ -87,7 +87,8 @@ const char *weir_check_address(const char *text);
 /* The word of a NULL-terminated list that was probably meant by `word`; NULL if none is like it. */
 const char *weir_nearest(const char *word, const char *const *words);
 
-/* The version and the commit it was built from: "0.1.0 (commit 0123456789ab)". */
+/* The version, the commit it was built from, and the library of TLS that is loaded:
+ * "0.1.0 (commit 0123456789ab), OpenSSL 3.0.19". */
 const char *weir_version(void);
 
 #ifdef __cplusplus

@@ -1,5 +1,7 @@
 /* setup.c -- the public calls before weir_server_run. Each leaves the server usable, whatever was
  * wrong: errors are kept, and weir_server_run reports them. */
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/inject.h"
@@ -7,6 +9,7 @@
 #include "lb/lb.h"
 #include "limits/rate.h"
 #include "server/server.h"
+#include "tls/tls.h"
 
 /* What weir_server_new returns without memory: nothing can be added, and running it says why. */
 #define NO_SERVER "weir_server_new: out of memory"
@@ -87,9 +90,19 @@ void weir_server_log_to(struct weir_server *sv, void (*fn)(void *arg, bool error
     sv->log_arg = arg;
 }
 
+static char version[128];
+
+static void say_version(void)
+{
+    snprintf(version, sizeof version, "%s, OpenSSL %s", version_text, tls_library());
+}
+
 const char *weir_version(void)
 {
-    return version_text;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, say_version);
+    return version;
 }
 
 const char *weir_check_address(const char *text)

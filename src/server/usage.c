@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/version.h"
 #include "server/cmdline.h"
 
 enum { LEFT = 26, WIDTH = 96 }; /* columns: of the names, of all */
@@ -73,7 +72,7 @@ static void help(FILE *out, const struct cmdline *c)
           "only checks the configuration: looks names up, loads certificates, binds nothing; "
           "prints every error");
     entry(out, "-h, --help", "this text");
-    entry(out, "-v, --version", "the version, and the commit it was built from");
+    entry(out, "-v, --version", "the version, the commit it was built from, and that of OpenSSL");
     for (size_t g = 0; g < option_group_count; g++) {
         fprintf(out, "\n%s:\n", option_groups[g].title);
         for (size_t i = 0; i < option_groups[g].count; i++)
@@ -134,7 +133,7 @@ char *usage_text(const struct cmdline *c)
         return NULL;
     if (c->action == ACTION_VERSION)
         fprintf(out, "%s%s %s\n", c->program, strcmp(c->program, "weir") == 0 ? "" : ": weir",
-                version_text);
+                weir_version());
     else if (c->action == ACTION_MARKDOWN)
         markdown(out);
     else

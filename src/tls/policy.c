@@ -47,6 +47,11 @@ enum slowness policy_slowness(const EVP_PKEY *key)
     return EVP_PKEY_get_bits(key) > 256 ? KEY_SLOW : KEY_FAST;
 }
 
+const char *tls_library(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 const char *policy_error(void)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());

@@ -18,7 +18,7 @@ UP = "127.0.0.1:9"
 def test_version(tmp_path, args):
     done = run(tmp_path, *args)
     assert done.returncode == 0 and done.stderr == ""
-    assert re.match(r"weir \d+\.\d+\.\d+", done.stdout) and done.stdout.endswith("\n")
+    assert re.fullmatch(r"weir \d+\.\d+\.\d+ \(commit \S+\), OpenSSL 3\.\d+\.\d+\S*\n", done.stdout)
 
 
 @quick
