@@ -34,9 +34,11 @@ static int find_addresses(struct weir_session *s, struct fetch *f)
         f->count = 1;
         return 0;
     }
-    n = fetch_resolve(f->host.ptr, f->port, f->addrs, FETCH_ADDRESSES, &why);
-    if (n < 0)
+    n = fetch_resolve(f->host.ptr, f->port, f->addrs, s->limit, &why);
+    if (why != NULL)
         return session_fail(s, n, why);
+    if (n < 0)
+        return n;
     f->count = (unsigned)n;
     return 0;
 }

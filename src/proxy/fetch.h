@@ -6,6 +6,7 @@
 
 #include "codec/head.h"
 #include "net/addr.h"
+#include "runtime/deadline.h"
 
 enum { FETCH_ADDRESSES = 4 };
 
@@ -32,9 +33,11 @@ struct fetch *fetch_of(const struct weir_session *s, const struct weir_head *hea
  * asked before. */
 const char *fetch_unfit(const struct weir_session *s, struct fetch *f);
 
-/* fetch_names.c: the addresses of `host`, as resolve, but for a while from memory. Blocks. */
-int fetch_resolve(const char *host, uint16_t port, struct addr *out, unsigned max,
-                  const char **why);
+/* fetch_names.c: the addresses of `host` with `port`, for a while from memory. Blocks. Their number
+ * (above 0); WEIR_EDNS, with `*why` = a static sentence; the deadline's error; WEIR_ECANCELED,
+ * WEIR_ENOMEM, WEIR_ESTACKS. */
+int fetch_resolve(const char *host, uint16_t port, struct addr out[FETCH_ADDRESSES],
+                  struct deadline until, const char **why);
 
 /* None of them could be reached: the next time they are looked up. */
 void fetch_forget(const char *host);
