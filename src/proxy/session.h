@@ -172,10 +172,11 @@ int upstream_leave(struct weir_session *s, int rc);
 /* buffer.c: reads the request body, if that was asked for: 0 or < 0. Blocks. */
 int buffer_request(struct weir_session *s);
 
-/* forward.c: request up, response down, at the same time; a 100 of our own. */
+/* forward.c: request up, response down, at the same time; a 100 of our own. And one interim response
+ * more, s->up_res: 0, or it is one too many. */
 int forward(struct weir_session *s);
-int forward_count_interim(struct weir_session *s); /* s->up_res is one: 0, or one too many */
 int tell_to_continue(struct weir_session *s);
+int forward_count_interim(struct weir_session *s);
 
 /* tunnel.c: from the 101 in s->up_res on, within the scope of the try; after CONNECT, in the place
  * of `forward`. */

@@ -11,7 +11,8 @@
 #include "runtime/sys.h"
 
 struct job {
-    int file;
+    bool write;
+    int file; /* -1: to be made */
     char *bytes;
     size_t len;
     uint64_t at;
@@ -35,32 +36,18 @@ static int nameless(void)
     return fd;
 }
 
-static int write_all(void *arg)
+/* Writes them all, or reads as many. */
+static int move_all(void *arg)
 {
     struct job *j = arg;
 
-    if (j->file < 0)
+    if (j->file < 0 && j->write)
         j->file = nameless();
     if (j->file < 0)
         return WEIR_EINTERNAL;
     while (j->len > 0) {
-        ssize_t n = pwrite(j->file, j->bytes, j->len, (off_t)j->at);
-
-        if (n <= 0)
-            return WEIR_EINTERNAL;
-        j->bytes += n;
-        j->at += (uint64_t)n;
-        j->len -= (size_t)n;
-    }
-    return 0;
-}
-
-static int read_all(void *arg)
-{
-    struct job *j = arg;
-
-    while (j->len > 0) {
-        ssize_t n = pread(j->file, j->bytes, j->len, (off_t)j->at);
+        ssize_t n = j->write ? pwrite(j->file, j->bytes, j->len, (off_t)j->at)
+                             : pread(j->file, j->bytes, j->len, (off_t)j->at);
 
         if (n <= 0)
             return WEIR_EINTERNAL;
@@ -73,8 +60,10 @@ static int read_all(void *arg)
 
 bool spill_write(int *file, weir_str bytes, uint64_t at)
 {
-    struct job j = { .file = *file, .bytes = (char *)bytes.ptr, .len = bytes.len, .at = at };
-    int rc = blocking_run(write_all, &j);
+    struct job j = {
+        .write = true, .file = *file, .bytes = (char *)bytes.ptr, .len = bytes.len, .at = at
+    };
+    int rc = blocking_run(move_all, &j);
 
     *file = j.file;
     return rc == 0;
@@ -84,7 +73,7 @@ bool spill_read(int file, char *to, size_t n, uint64_t at)
 {
     struct job j = { .file = file, .bytes = to, .len = n, .at = at };
 
-    return blocking_run(read_all, &j) == 0;
+    return blocking_run(move_all, &j) == 0;
 }
 
 void spill_close(int *file)
