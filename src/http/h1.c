@@ -111,7 +111,7 @@ void h1_next(struct h1_conn *c)
     c->read_left = c->write_left = 0;
     c->full = false;
     c->http.heard = false;
-    st->carry_on = false;
+    http_carry_on(st, false);
 }
 
 void h1_secured(struct h1_conn *c)

@@ -7,6 +7,8 @@
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
+#include <stdatomic.h>
+
 #include "codec/framing.h"
 #include "net/pace.h"
 
@@ -88,6 +90,12 @@ struct http_stream {
     bool persistent; /* this exchange may be followed by another; clear it to end the connection
                         (before a head is sent: and to say so) */
 };
+
+/* Who reads it elsewhere asks for nothing but the last word. */
+static inline void http_carry_on(struct http_stream *st, bool yes)
+{
+    atomic_store_explicit(&st->carry_on, yes, memory_order_relaxed);
+}
 
 /* The calls by name. */
 static inline int http_read_head(struct http_stream *st, struct weir_head *out, enum method method,

@@ -74,7 +74,7 @@ static int pass_upstream(struct weir_session *s)
 void forward_sent(struct weir_session *s)
 {
     if (s->service->finish && replay_ended(s) && !s->upload_broken && s->upgrade.ptr == NULL)
-        s->down->carry_on = true;
+        http_carry_on(s->down, true);
 }
 
 /* The helper: what is left of the request body. */
@@ -153,7 +153,7 @@ int forward(struct weir_session *s)
     s->uploading = s->upload_broken = false;
     s->upload_moved = rt_now();
     s->up_trailers = NULL;
-    s->down->carry_on = false;
+    http_carry_on(s->down, false);
     replay_rewind(s);
     scope_open(&s->scope);
     rc = send_request(s);

@@ -15,6 +15,12 @@ static uint64_t load(const struct slot *s, enum dir d)
     return atomic_load_explicit(&s->word[d], memory_order_acquire);
 }
 
+/* What the owner sees: READY of a word that a read has used up (slot_drained) is none. */
+static uint64_t unspent(const struct slot *s, enum dir d, uint64_t w)
+{
+    return d == DIR_IN && w == s->spent ? w & ~((uint64_t)SLOT_READY << SLOT_FLAG_SHIFT) : w;
+}
+
 /* A failed one reloads `*w`. */
 static bool cas(struct slot *s, enum dir d, uint64_t *w, uint64_t new)
 {
@@ -55,6 +61,7 @@ static void init(void *object, uint64_t floor)
             &s->word[d], fresh_word(generation) | (uint64_t)SLOT_CLOSED << SLOT_FLAG_SHIFT,
             memory_order_relaxed);
     lazy_init(&s->timer, LAZY_SLOT);
+    s->spent = 0;
     s->fd = -1;
 }
 
@@ -94,6 +101,7 @@ struct slot *slot_new(int fd, const struct slot_class *class, void *owner)
     atomic_store_explicit(&s->class, class, memory_order_relaxed);
     s->owner = owner;
     s->home = NO_HOME;
+    s->spent = 0;
     atomic_store_explicit(&s->watch, 0, memory_order_relaxed);
     lazy_clear(&s->timer);
     for (int d = DIR_IN; d <= DIR_OUT; d++) /* before EPOLL_CTL_ADD (D12) */
@@ -166,20 +174,21 @@ struct slot_ref slot_name(const struct slot *s)
 
 bool slot_arm(struct slot *s, int64_t until)
 {
-    uint64_t watch = atomic_load_explicit(&s->watch, memory_order_relaxed), w;
+    uint64_t watch = atomic_load_explicit(&s->watch, memory_order_relaxed), w, seen;
 
     atomic_store_explicit(&s->watch, 0, memory_order_relaxed); /* before it is anybody's */
     if (until != TIMER_NONE)
         lazy_set(&s->timer, until, s->home);
     w = load(s, DIR_IN);
     do {
-        if (slot_flags(w) & SLOT_ANY) {
+        seen = unspent(s, DIR_IN, w);
+        if (slot_flags(seen) & SLOT_ANY) {
             lazy_clear(&s->timer);
             atomic_store(&s->watch, watch); /* as slot_watch: the strand goes on */
             return false;
         }
-        ensure(waiter_in(w) == 0);
-    } while (!cas(s, DIR_IN, &w, (w + SLOT_SEQ) | SLOT_START));
+        ensure(waiter_in(seen) == 0);
+    } while (!cas(s, DIR_IN, &w, (seen + SLOT_SEQ) | SLOT_START));
     return true;
 }
 
@@ -297,32 +306,41 @@ void slot_watch(struct slot *s)
 
 /* --- waiting --- */
 
+/* READY that a read has used up is not taken out of the word at once: the word as it was is kept in
+ * `spent`, and as long as the two are equal its READY is void. The compare-and-swap that waits or
+ * goes idle takes it out. An event meanwhile makes it another word, and so READY counts again. Only
+ * the owner looks at `spent`: what others decide does not rest on READY. A word that a swap has
+ * replaced never comes back but after 65,536 changes (docs/runtime.md). */
+
 uint64_t slot_load(const struct slot *s, enum dir d)
 {
-    return load(s, d);
+    return unspent(s, d, load(s, d));
 }
 
 void slot_drained(struct slot *s, enum dir d, uint64_t w, bool eagain)
 {
-    uint64_t flags = SLOT_READY;
+    const uint64_t flags = SLOT_READY | SLOT_HUP | SLOT_ERR;
+    bool broken = slot_flags(w) & (SLOT_HUP | SLOT_ERR);
 
-    if (eagain)
-        flags = SLOT_READY | SLOT_HUP | SLOT_ERR; /* a true HUP never gives EAGAIN */
-    else if (slot_flags(w) & (SLOT_HUP | SLOT_ERR) || inject_on())
+    if (!(slot_flags(w) & flags) || (!eagain && (broken || inject_on())))
         return; /* a FIN came with the data, and gives no edge of its own (B1) */
-    cas(s, d, &w, w & ~(flags << SLOT_FLAG_SHIFT)); /* failed: a new edge, which stays */
+    if (d == DIR_IN && !broken)
+        s->spent = w;
+    else /* a true HUP never gives EAGAIN */
+        cas(s, d, &w, w & ~(flags << SLOT_FLAG_SHIFT)); /* failed: a new edge, which stays */
 }
 
 /* Publishes the waiter, unless something has happened. */
 static bool publish(struct slot *s, enum dir d, uint32_t waiter)
 {
-    uint64_t w = load(s, d);
+    uint64_t w = load(s, d), seen;
 
     do {
-        if (slot_flags(w) & SLOT_ANY)
+        seen = unspent(s, d, w);
+        if (slot_flags(seen) & SLOT_ANY)
             return false;
-        ensure(waiter_in(w) == 0);
-    } while (!cas(s, d, &w, (w + SLOT_SEQ) | waiter));
+        ensure(waiter_in(seen) == 0);
+    } while (!cas(s, d, &w, (seen + SLOT_SEQ) | waiter));
     return true;
 }
 
@@ -362,7 +380,7 @@ int slot_wait(struct slot *s, enum dir d, struct deadline until)
     uint8_t bit = (uint8_t)(1 << d);
     enum wait_reason reason;
 
-    if (slot_flags(load(s, d)) & SLOT_ANY)
+    if (slot_flags(slot_load(s, d)) & SLOT_ANY)
         return 0;
     if (co_canceled(c))
         return WEIR_ECANCELED;
@@ -372,7 +390,7 @@ int slot_wait(struct slot *s, enum dir d, struct deadline until)
     s->timer.waiting |= bit;
     reason = park_on(c, s, d, until.at);
     s->timer.waiting &= (uint8_t)~bit;
-    if (slot_flags(load(s, d)) & SLOT_ANY)
+    if (slot_flags(slot_load(s, d)) & SLOT_ANY)
         return co_canceled(c) ? WEIR_ECANCELED : 0;
     if (co_canceled(c))
         return WEIR_ECANCELED;

@@ -104,9 +104,12 @@ struct slot {
     _Atomic(const struct slot_class *) class;
     void *owner;
     _Atomic uint64_t watch; /* strand_ref to be told of hang-ups, 0: none */
+    uint64_t spent;         /* owner: a word of DIR_IN whose READY has been used up; 0: none */
     int fd;
     uint16_t home; /* whose epoll has it; NO_HOME: none yet */
 };
+
+static_assert(sizeof(struct slot) == 128, "two cache lines");
 
 enum { NO_HOME = UINT16_MAX };
 
