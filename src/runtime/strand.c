@@ -1,15 +1,16 @@
 /* strand.c -- strands: whose turn it is, on which worker (RUNTIME.md R4).
  *
- * The word of a strand holds PENDING, RUNNING and the list of coroutines that became ready. A waker
- * pushes its coroutine and sets PENDING in one compare-and-swap; only who finds neither bit set
- * queues the strand, so it is in at most one queue or on one worker. The runner swaps the whole
- * word for RUNNING: it takes the list and claims the strand at once, after every stack it could
- * resume has been left (coroutines switch back to the worker before their strand is looked at
- * again).
+ * The word of a strand is 0 while there is nothing to do, else it has PENDING. The waker that swaps
+ * 0 for PENDING has the strand until he has queued it: he puts his coroutine into the list of the
+ * strand itself. All others push theirs into the word. So the strand is in at most one queue or on
+ * one worker, and whoever has it owns that list.
  *
- * No wake-up is lost: a push that comes after the runner took the list finds RUNNING and leaves
- * PENDING and its coroutine in the word. Then the runner's closing compare-and-swap (RUNNING -> 0)
- * fails, and it takes the list again. */
+ * Its runner takes what is in the word, if there is anything, after every stack it could resume has
+ * been left (coroutines switch back to the worker before their strand is looked at again). A
+ * wake-up that comes by itself takes two swaps: the waker's, and the one that ends the run.
+ *
+ * No wake-up is lost: a push, or NEWS, that comes after the runner has looked changes the word. Then
+ * its closing compare-and-swap (PENDING -> 0) fails, and it looks again. */
 #include "runtime/worker.h"
 
 enum { STRAND_BUDGET = 64 };
@@ -47,21 +48,37 @@ static void strand_queue(struct strand *st)
     worker_queue(w != NULL ? w : rt.workers[0], st);
 }
 
-/* Sets PENDING, with `c` pushed if there is one. */
+void strand_add(struct strand *st, struct co *c)
+{
+    c->next = NULL;
+    if (st->first == NULL)
+        st->first = c;
+    else
+        st->last->next = c;
+    st->last = c;
+}
+
+/* The strand has something to do: to run `c`, or, NULL, to look at what was posted for it. */
 static void post(struct strand *st, struct co *c)
 {
     uintptr_t old = atomic_load_explicit(&st->word, memory_order_relaxed), new;
 
     do {
-        new = old | STRAND_PENDING;
-        if (c != NULL) {
+        if (old == 0) {
+            new = STRAND_PENDING;
+        } else if (c == NULL) {
+            new = old | STRAND_NEWS;
+        } else {
             c->next = list_of(old);
-            new = (uintptr_t)c | (old & STRAND_BITS) | STRAND_PENDING;
+            new = (uintptr_t)c | (old & STRAND_BITS);
         }
     } while (!atomic_compare_exchange_weak_explicit(&st->word, &old, new, memory_order_acq_rel,
                                                     memory_order_relaxed));
-    if ((old & STRAND_BITS) == 0)
-        strand_queue(st);
+    if (old != 0)
+        return;
+    if (c != NULL)
+        strand_add(st, c);
+    strand_queue(st);
 }
 
 void strand_push(struct strand *st, struct co *c)
@@ -195,11 +212,11 @@ static void take_posts(struct strand *st)
 
 /* --- running --- */
 
-/* The list in the word is newest first; it goes behind what is left of an earlier run, oldest
- * first. */
-static void take_list(struct strand *st, uintptr_t word)
+/* The list in the word is newest first; it goes behind what there is, oldest first. */
+static void take_list(struct strand *st)
 {
-    struct co *newest = list_of(word), *oldest = NULL, *last = newest;
+    uintptr_t word = atomic_exchange_explicit(&st->word, STRAND_PENDING, memory_order_acq_rel);
+    struct co *newest = list_of(word), *oldest = NULL;
 
     while (newest != NULL) {
         struct co *next = newest->next;
@@ -208,22 +225,12 @@ static void take_list(struct strand *st, uintptr_t word)
         oldest = newest;
         newest = next;
     }
-    if (!(word & STRAND_LEFT))
-        st->first = oldest;
-    else if (oldest != NULL)
-        st->last->next = oldest;
-    if (oldest != NULL)
-        st->last = last;
-}
+    while (oldest != NULL) {
+        struct co *next = oldest->next;
 
-void strand_add(struct strand *st, struct co *c)
-{
-    c->next = NULL;
-    if (st->first == NULL)
-        st->first = c;
-    else
-        st->last->next = c;
-    st->last = c;
+        strand_add(st, oldest);
+        oldest = next;
+    }
 }
 
 static struct co *pop(struct strand *st)
@@ -235,25 +242,13 @@ static struct co *pop(struct strand *st)
     return c;
 }
 
-/* The end of the last coroutine gives the strand back, while it still is RUNNING: a late waker may
- * set PENDING, and then the header is run with an empty list, which does nothing. */
+/* The end of the last coroutine gives the strand back, while it still is PENDING, and so in nobody
+ * else's hands. A late poster may queue it later, and then the header is run with an empty list,
+ * which does nothing; or he finds it in its next life. */
 static void strand_end(struct worker *w, struct strand *st)
 {
     atomic_store_explicit(&st->generation, generation_of(st) + 1, memory_order_release);
     slab_put(&rt.strands, &w->strand_items, st);
-}
-
-/* Gives the strand up with something left to run: PENDING stays set, so nobody else queues it. */
-static void requeue(struct worker *w, struct strand *st)
-{
-    uintptr_t old = atomic_load_explicit(&st->word, memory_order_relaxed);
-    uintptr_t left = st->first != NULL ? STRAND_LEFT : 0;
-
-    while (!atomic_compare_exchange_weak_explicit(&st->word, &old,
-                                                  (old & ~STRAND_RUNNING) | STRAND_PENDING | left,
-                                                  memory_order_acq_rel, memory_order_relaxed))
-        ;
-    worker_queue(w, st);
 }
 
 /* Runs what is ready, until nothing is (true), or the budget is used up (false). */
@@ -275,26 +270,26 @@ static bool run_ready(struct worker *w, struct strand *st, unsigned *budget)
 
 void strand_run(struct worker *w, struct strand *st)
 {
+    uintptr_t word = atomic_load_explicit(&st->word, memory_order_acquire);
     unsigned budget = STRAND_BUDGET;
-    uintptr_t word;
 
     w->running = st;
     do {
-        word = atomic_exchange_explicit(&st->word, STRAND_RUNNING, memory_order_acq_rel);
+        if (word != STRAND_PENDING)
+            take_list(st);
         take_posts(st);
-        if (list_of(word) != NULL || word & STRAND_LEFT) {
-            take_list(st, word);
+        if (st->first != NULL) {
             if (budget == STRAND_BUDGET) {
                 st->spent = 0;
                 st->yielded = false;
             }
-            if (!run_ready(w, st, &budget)) {
+            if (!run_ready(w, st, &budget)) { /* still PENDING, so nobody else queues it */
                 w->running = NULL;
-                requeue(w, st);
+                worker_queue(w, st);
                 return;
             }
         }
-        word = STRAND_RUNNING;
+        word = STRAND_PENDING;
     } while (!atomic_compare_exchange_strong_explicit(&st->word, &word, 0, memory_order_release,
                                                       memory_order_relaxed));
     w->running = NULL;

@@ -60,12 +60,10 @@ static_assert((int)REQUEST_ROOM == (int)STACK_ROOM, "what is promised is there")
 
 /* --- strands (R4) --- */
 
-/* The word of a strand: three bits, and the list of ready coroutines (pointers are aligned) above
- * them. One word makes "push, then set PENDING" a single step, and "take RUNNING and the list"
- * another. */
+/* The word of a strand: 0, or PENDING and what came since it was queued: NEWS (look at what was
+ * posted), and the list of coroutines that became ready (pointers are aligned). */
 #define STRAND_PENDING ((uintptr_t)1)
-#define STRAND_RUNNING ((uintptr_t)2)
-#define STRAND_LEFT    ((uintptr_t)4) /* `first` holds coroutines of an earlier run */
+#define STRAND_NEWS    ((uintptr_t)2)
 #define STRAND_BITS    ((uintptr_t)15)
 
 struct strand {
@@ -77,7 +75,7 @@ struct strand {
     struct strand *next;         /* in a run queue, under its lock */
     int64_t ready_at;            /* the same */
 
-    struct co *first, *last; /* taken from the word, in order; runner only */
+    struct co *first, *last; /* ready, in order; of who set PENDING, then of who runs it */
     unsigned live;           /* coroutines */
     uint32_t spent;          /* of what a run may take, co_spend; runner only, as the next */
     bool yielded;            /* the others of its worker come first */
