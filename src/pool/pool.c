@@ -18,7 +18,8 @@ static struct {
     struct shard *shards; /* one a worker */
     unsigned count, max_idle;
 
-    /* Places taken: by idle connections, and by those that are about to become idle. */
+    /* Places taken: by idle connections, by those that are about to become idle, and those that
+     * shards have kept. */
     _Alignas(CACHE_LINE) atomic_uint places;
 } pool;
 
@@ -82,68 +83,6 @@ static void leave(struct upstream *up)
     upstream_close(&up);
 }
 
-/* Makes a connection idle that is ours and has a place; or closes it, if its peer closed it or
- * talked. */
-static void settle(struct upstream *up)
-{
-    struct shard *sh = shard_of(up);
-    struct slot *slot = up->h1.net.slot;
-    int64_t until = deadline_in(up->idle_since, up->idle_timeout, 0).at;
-    bool armed;
-
-    do {
-        if (!stream_quiet(&up->h1.net, false)) {
-            count(sh, &sh->counts.closed_by_peer, 1);
-            leave(up);
-            return;
-        }
-        spin_lock(&sh->lock);
-        if (sh->draining) {
-            spin_unlock(&sh->lock);
-            leave(up);
-            return;
-        }
-        shard_link(sh, up);
-        armed = slot_arm(slot, until);
-        if (!armed)
-            shard_unlink(sh, up);
-        spin_unlock(&sh->lock);
-    } while (!armed);
-}
-
-/* Something was reported on an idle connection. It may have been an event of bytes read long
- * ago, which another worker held in its hands meanwhile: then it stays. */
-static void on_ready(struct slot *slot, void *owner)
-{
-    struct upstream *up = owner;
-    struct shard *sh = shard_of(up);
-
-    (void)slot;
-    spin_lock(&sh->lock);
-    shard_unlink(sh, up);
-    spin_unlock(&sh->lock);
-    settle(up);
-}
-
-static void on_expire(struct slot *slot, void *owner)
-{
-    struct upstream *up = owner;
-    struct shard *sh = shard_of(up);
-
-    (void)slot;
-    spin_lock(&sh->lock);
-    shard_unlink(sh, up);
-    sh->counts.expired++;
-    spin_unlock(&sh->lock);
-    leave(up);
-}
-
-static const struct slot_class upstream_class = {
-    .name = "upstream",
-    .ready = on_ready,
-    .expire = on_expire,
-};
-
 /* The shard whose oldest is older than the others'. The figures may be stale by now: a neighbour
  * in age is as good. */
 static struct shard *oldest_shard(void)
@@ -183,14 +122,119 @@ static bool evict_oldest(void)
     return false;
 }
 
+/* One that a shard has kept for a connection that was taken. */
+static bool kept_place(void)
+{
+    for (unsigned i = 0; i < pool.count; i++) {
+        struct shard *sh = &pool.shards[i];
+        bool got;
+
+        spin_lock(&sh->lock);
+        got = shard_take_place(sh);
+        spin_unlock(&sh->lock);
+        if (got)
+            return true;
+    }
+    return false;
+}
+
 /* A place for one more idle connection, at the cost of the oldest if need be: taken before
- * linking, so that there are never more than max_idle. */
+ * linking, so that there are never more than max_idle. A connection that is taken leaves its place
+ * with its shard, where it will be given back: so this is for those that are new. */
 static bool get_place(void)
 {
     unsigned taken = atomic_fetch_add_explicit(&pool.places, 1, memory_order_relaxed);
+    bool got;
 
-    return taken < pool.max_idle || evict_oldest();
+    if (taken < pool.max_idle)
+        return true;
+    got = kept_place();
+    if (!got && evict_oldest())
+        return true; /* the place of that one is free */
+    atomic_fetch_sub_explicit(&pool.places, 1, memory_order_relaxed);
+    return got;
 }
+
+static void end(struct upstream *up, bool placed)
+{
+    if (placed)
+        leave(up);
+    else
+        upstream_close(&up);
+}
+
+/* Makes a connection idle that is ours, with its place (`placed`) or one that it finds; or closes
+ * it, if its peer closed it or talked, or there is no place. */
+static void settle(struct upstream *up, bool placed)
+{
+    struct shard *sh = shard_of(up);
+    struct slot *slot = up->h1.net.slot;
+    int64_t until = deadline_in(up->idle_since, up->idle_timeout, 0).at;
+    bool armed = false;
+
+    while (!armed) {
+        if (!stream_quiet(&up->h1.net, false)) {
+            count(sh, &sh->counts.closed_by_peer, 1);
+            end(up, placed);
+            return;
+        }
+        if (!placed && atomic_load_explicit(&sh->seen.places, memory_order_relaxed) == 0) {
+            if (!get_place()) {
+                count(sh, &sh->counts.evicted, 1);
+                end(up, false);
+                return;
+            }
+            placed = true;
+        }
+        spin_lock(&sh->lock);
+        if (sh->draining) {
+            spin_unlock(&sh->lock);
+            end(up, placed);
+            return;
+        }
+        placed = placed || shard_take_place(sh);
+        if (placed) {
+            shard_link(sh, up);
+            armed = slot_arm(slot, until);
+            if (!armed)
+                shard_unlink(sh, up);
+        }
+        spin_unlock(&sh->lock);
+    }
+}
+
+/* Something was reported on an idle connection. It may have been an event of bytes read long
+ * ago, which another worker held in its hands meanwhile: then it stays. */
+static void on_ready(struct slot *slot, void *owner)
+{
+    struct upstream *up = owner;
+    struct shard *sh = shard_of(up);
+
+    (void)slot;
+    spin_lock(&sh->lock);
+    shard_unlink(sh, up);
+    spin_unlock(&sh->lock);
+    settle(up, true);
+}
+
+static void on_expire(struct slot *slot, void *owner)
+{
+    struct upstream *up = owner;
+    struct shard *sh = shard_of(up);
+
+    (void)slot;
+    spin_lock(&sh->lock);
+    shard_unlink(sh, up);
+    sh->counts.expired++;
+    spin_unlock(&sh->lock);
+    leave(up);
+}
+
+static const struct slot_class upstream_class = {
+    .name = "upstream",
+    .ready = on_ready,
+    .expire = on_expire,
+};
 
 void pool_give(struct upstream **given)
 {
@@ -200,12 +244,7 @@ void pool_give(struct upstream **given)
     up->requests++;
     up->idle_since = rt_now();
     h1_release(&up->h1);
-    if (get_place()) {
-        settle(up);
-        return;
-    }
-    count(shard_of(up), &shard_of(up)->counts.evicted, 1);
-    leave(up);
+    settle(up, false);
 }
 
 /* Bytes that came before our request would be taken for its answer (RUNTIME.md S10). The word is
@@ -226,7 +265,6 @@ static struct upstream *take_from(struct shard *sh, const struct peer_key *key, 
 
     while ((up = shard_pop(sh, key)) != NULL) {
         if (is_usable(up, look)) {
-            atomic_fetch_sub_explicit(&pool.places, 1, memory_order_relaxed);
             h1_next(&up->h1);
             return up;
         }
@@ -234,7 +272,7 @@ static struct upstream *take_from(struct shard *sh, const struct peer_key *key, 
         sh->counts.reused--; /* after all not */
         sh->counts.closed_by_peer++;
         spin_unlock(&sh->lock);
-        leave(up);
+        upstream_close(&up);
     }
     return NULL;
 }

@@ -9,6 +9,7 @@ void shard_init(struct shard *sh)
     link_init(&sh->by_age);
     link_init(&sh->spares);
     atomic_init(&sh->seen.idle, 0);
+    atomic_init(&sh->seen.places, 0);
     atomic_init(&sh->seen.oldest, INT64_MAX);
 }
 
@@ -142,6 +143,21 @@ void shard_unlink(struct shard *sh, struct upstream *up)
     publish(sh);
 }
 
+static void add_places(struct shard *sh, int n)
+{
+    unsigned places = atomic_load_explicit(&sh->seen.places, memory_order_relaxed);
+
+    atomic_store_explicit(&sh->seen.places, places + (unsigned)n, memory_order_relaxed);
+}
+
+bool shard_take_place(struct shard *sh)
+{
+    if (atomic_load_explicit(&sh->seen.places, memory_order_relaxed) == 0)
+        return false;
+    add_places(sh, -1);
+    return true;
+}
+
 /* A connection that cannot be won has been won by somebody who waits for our lock: the next one
  * then. */
 struct upstream *shard_pop(struct shard *sh, const struct peer_key *key)
@@ -161,6 +177,7 @@ struct upstream *shard_pop(struct shard *sh, const struct peer_key *key)
     }
     if (won != NULL) {
         shard_unlink(sh, won);
+        add_places(sh, 1);
         sh->counts.reused++;
     }
     spin_unlock(&sh->lock);

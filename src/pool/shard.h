@@ -42,6 +42,7 @@ struct shard {
     /* What others look at before they lock. */
     struct {
         _Alignas(CACHE_LINE) atomic_uint idle;
+        atomic_uint places;     /* kept here for connections that were taken (pool.c) */
         _Atomic int64_t oldest; /* idle_since of the oldest; INT64_MAX: none is idle */
     } seen;
 };
@@ -54,12 +55,14 @@ void shard_done(struct shard *sh); /* frees nodes */
 struct pool_node *shard_hold(struct shard *sh, const struct peer_key *key);
 void              shard_drop(struct shard *sh, struct pool_node *node);
 
-/* With the lock held: puts a connection in front of the lists, takes it out. */
+/* With the lock held: puts a connection in front of the lists, takes it out; takes a place. */
 void shard_link(struct shard *sh, struct upstream *up);
 void shard_unlink(struct shard *sh, struct upstream *up);
 
-/* Take an idle connection out that they win: the newest to this peer, the oldest of all, any.
- * NULL: none could be won. They lock. */
+bool shard_take_place(struct shard *sh); /* false: it has kept none */
+
+/* Take an idle connection out that they win: the newest to this peer, whose place is kept; the
+ * oldest of all. NULL: none could be won. They lock. */
 struct upstream *shard_pop(struct shard *sh, const struct peer_key *key);
 struct upstream *shard_pop_oldest(struct shard *sh);
 

@@ -106,6 +106,7 @@ static int make_all(const struct rt_config *config)
     rt = (struct runtime){
         .count = config->workers != 0 ? config->workers : usable_cores(),
         .no_steal = config->no_steal,
+        .barriers = sys_barriers(),
     };
     rt.starved_end = &rt.starved;
     rt.late_end = &rt.late;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <stdatomic.h>
 #include <linux/sockios.h>
 #include <sys/eventfd.h>
@@ -286,4 +287,16 @@ WRAPPER int sys_pipe(int fd[2], int size)
 WRAPPER ssize_t sys_splice(int from, int to, size_t len)
 {
     return RETRY(splice, direct_splice(from, to, cut(len)));
+}
+
+WRAPPER bool sys_barriers(void)
+{
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+WRAPPER void sys_barrier(void)
+{
+    long rc = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+
+    ensure(rc == 0); /* it cannot fail once it is registered, and much rests on it */
 }

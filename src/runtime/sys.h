@@ -35,6 +35,11 @@ int sys_eventfd(void); /* CLOEXEC, NONBLOCK, from 0 */
 int sys_pipe(int fd[2], int size); /* CLOEXEC, NONBLOCK; for `size` bytes where that is allowed */
 ssize_t sys_splice(int from, int to, size_t len); /* never blocks on the pipe */
 
+/* After sys_barriers has said yes once: all threads of this process have passed a full barrier when
+ * it returns. */
+bool sys_barriers(void);
+void sys_barrier(void);
+
 #define SYS_CALLS(X) \
     X(recv) \
     X(send) X(writev) X(read) X(write) X(socket) X(connect) X(bind) X(listen) X(accept) X(close) \

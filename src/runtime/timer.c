@@ -3,8 +3,17 @@
  * The user stores a deadline; the wheel of one worker holds an entry that is never later. As long
  * as deadlines move later, setting one is a store and a load. When the entry comes up, the owner of
  * the wheel looks at the deadline and puts the entry there. Both sides store their own word and
- * then load the other's, sequentially consistent, so that one of them sees the other. */
+ * then load the other's, with a full barrier between, so that one of them sees the other.
+ *
+ * Deadlines are set many thousand times for each entry that comes up. So, where the kernel can do it,
+ * who sets one has no barrier of his own: who takes entries out of the wheel has one made in all
+ * threads (membarrier), after he has stored "no entry" and before he looks at deadlines. A setter
+ * whose barrier comes after his two steps has been heard, as the deadline is looked at later; one
+ * whose barrier comes before his load finds that there is no entry; and what lies between the two
+ * steps is both. */
 #include "runtime/worker.h"
+
+#include "runtime/sys.h"
 
 #define LATER (5 * WEIR_MS)
 
@@ -38,9 +47,19 @@ static void move_entry(struct lazy *l, int64_t at, unsigned home)
         worker_wake(w);
 }
 
+/* In this order for the compiler; for the processor timers_expire sees to it. */
+static void store_deadline(struct lazy *l, int64_t at)
+{
+    atomic_store_explicit(&l->t.deadline, at, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 void lazy_set(struct lazy *l, int64_t at, unsigned home)
 {
-    atomic_store(&l->t.deadline, at);
+    if (likely(rt.barriers))
+        store_deadline(l, at);
+    else
+        atomic_store(&l->t.deadline, at);
     if (unlikely(at < atomic_load(&l->t.entry)))
         move_entry(l, at, home);
 }
@@ -108,6 +127,8 @@ void timers_expire(struct worker *w, int64_t now)
     link_init(&up);
     spin_lock(&w->wheel_lock);
     wheel_advance(&w->wheel, now, &up);
+    if (!link_alone(&up) && rt.barriers && rt.count > 1)
+        sys_barrier();
     while (!link_alone(&up)) {
         struct lazy *l = container_of(up.next, struct lazy, t.link);
         struct slot *s;

@@ -177,6 +177,7 @@ struct runtime {
     struct worker **workers;
     unsigned count;
     bool no_steal;
+    bool barriers; /* there are sys_barrier's: timer.c */
     _Atomic bool stopping, exiting;
     _Atomic unsigned searching; /* id + 1 of the worker that was woken to steal; 0: none */
     _Atomic unsigned watchers;
