@@ -2,7 +2,6 @@
 #include "net/connect.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <netinet/tcp.h>
 
 #include "runtime/sys.h"
@@ -104,13 +103,14 @@ int net_connect(const struct addr *to, const struct addr *from, const struct slo
 
     if (slot == NULL)
         return WEIR_ENOMEM;
-    rc = slot_register(slot, UINT_MAX);
+    rc = slot_register_connecting(slot);
     if (rc == 0)
         rc = await_connected(slot, until);
     if (rc < 0) {
         slot_close(&slot);
         return rc;
     }
+    slot_connected(slot);
     *out = (struct stream){ .slot = slot, .reset_err = WEIR_EUPRESET, .drains = tcp };
     if (unlikely(reached_itself(fd, to, from))) {
         stream_close(out, true); /* and at once, or nobody could listen on that port */

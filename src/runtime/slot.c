@@ -109,17 +109,42 @@ struct slot *slot_new(int fd, const struct slot_class *class, void *owner)
     return s;
 }
 
-int slot_register(struct slot *s, unsigned id)
+/* What its epoll reports from now on: room to write only if `room`. A change reports once more what
+ * there is already. */
+static int ask(struct slot *s, int op, bool room)
 {
-    struct worker *w = id == UINT_MAX ? worker_self() : rt.workers[id];
     struct epoll_event ev = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .events = EPOLLIN | EPOLLRDHUP | EPOLLET | (room ? EPOLLOUT : 0),
         .data.u64 = (uint64_t)EVENT_SLOT << EVENT_KIND_SHIFT |
                     (uint64_t)generation_in(load(s, DIR_IN)) << 32 | s->item.index,
     };
 
-    s->home = (uint16_t)w->id;
-    return sys_epoll_ctl(w->epoll, EPOLL_CTL_ADD, s->fd, &ev) < 0 ? WEIR_ENOMEM : 0;
+    if (sys_epoll_ctl(rt.workers[s->home]->epoll, op, s->fd, &ev) < 0)
+        return WEIR_ENOMEM;
+    s->asks_room = room;
+    return 0;
+}
+
+/* There is room until a write says otherwise, and whoever then waits for room asks for its event.
+ * So most connections never have one: else each segment that comes would report the room again. */
+int slot_register(struct slot *s, unsigned id)
+{
+    uint64_t ready = (uint64_t)SLOT_READY << SLOT_FLAG_SHIFT;
+
+    s->home = (uint16_t)(id == UINT_MAX ? worker_self()->id : id);
+    atomic_store_explicit(&s->word[DIR_OUT], load(s, DIR_OUT) | ready, memory_order_release);
+    return ask(s, EPOLL_CTL_ADD, false);
+}
+
+int slot_register_connecting(struct slot *s)
+{
+    s->home = (uint16_t)worker_self()->id;
+    return ask(s, EPOLL_CTL_ADD, true);
+}
+
+void slot_connected(struct slot *s)
+{
+    ask(s, EPOLL_CTL_MOD, false); /* failed: then it goes on telling */
 }
 
 void slot_close(struct slot **slot)
@@ -386,6 +411,8 @@ int slot_wait(struct slot *s, enum dir d, struct deadline until)
         return WEIR_ECANCELED;
     if (until.at <= rt_now())
         return until.err;
+    if (d == DIR_OUT && !s->asks_room)
+        TRY(ask(s, EPOLL_CTL_MOD, true));
     ensure(!(s->timer.waiting & bit)); /* one logical waiter a direction (D3b) */
     s->timer.waiting |= bit;
     reason = park_on(c, s, d, until.at);

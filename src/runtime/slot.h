@@ -42,10 +42,15 @@ struct slot_ref {
  * without memory. */
 struct slot *slot_new(int fd, const struct slot_class *class, void *owner);
 
-/* Registers it (EPOLL_CTL_ADD) with worker `id` (UINT_MAX: this one). A connecting socket only
- * after connect(). Events are remembered from here on; the slot is still owned, and may be armed
- * next. 0 or WEIR_ENOMEM. */
+/* Registers it (EPOLL_CTL_ADD) with worker `id` (UINT_MAX: this one). Events are remembered from
+ * here on, and there is room to write; the slot is still owned, and may be armed next. 0 or
+ * WEIR_ENOMEM. */
 int slot_register(struct slot *s, unsigned id);
+
+/* The same for a socket after connect(), with this worker: DIR_OUT tells when that is decided.
+ * slot_connected: it was, and well. */
+int slot_register_connecting(struct slot *s);
+void slot_connected(struct slot *s);
 
 /* Ends it: descriptor closed, events and contenders see another generation. Owner only; nobody may
  * wait on it. Clears `*s`. */
@@ -106,7 +111,7 @@ static inline unsigned slot_flags(uint64_t word)
 void slot_drained(struct slot *s, enum dir d, uint64_t word, bool eagain);
 
 /* Blocks until something happened on this direction (it may have been spurious: look again), the
- * deadline (its err), or cancelling (WEIR_ECANCELED). One waiter a direction. */
+ * deadline (its err), or cancelling (WEIR_ECANCELED); WEIR_ENOMEM. One waiter a direction. */
 int slot_wait(struct slot *s, enum dir d, struct deadline until);
 
 /* Listeners: level-triggered, EPOLLEXCLUSIVE, in every worker's epoll; `ready` is called for each

@@ -104,7 +104,8 @@ struct slot {
     _Atomic uint64_t watch; /* strand_ref to be told of hang-ups, 0: none */
     uint64_t spent;         /* owner: a word of DIR_IN whose READY has been used up; 0: none */
     int fd;
-    uint16_t home; /* whose epoll has it; NO_HOME: none yet */
+    uint16_t home;  /* whose epoll has it; NO_HOME: none yet */
+    bool asks_room; /* which reports EPOLLOUT */
 };
 
 static_assert(sizeof(struct slot) == 128, "two cache lines");

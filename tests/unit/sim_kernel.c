@@ -12,6 +12,7 @@ static struct file {
     unsigned unread;
     bool fin, reset;
     int epoll; /* 0: in none */
+    uint32_t asked;
     bool changed;
     uint64_t data;
 } files[FILES];
@@ -24,7 +25,7 @@ void sim_kernel_begin(void)
     memset(eventfds, 0, sizeof eventfds);
 }
 
-static uint32_t mask_of(const struct file *f)
+static uint32_t state_of(const struct file *f)
 {
     switch (f->state) {
     case SIM_NEW:
@@ -35,6 +36,11 @@ static uint32_t mask_of(const struct file *f)
     default:
         return 0;
     }
+}
+
+static uint32_t mask_of(const struct file *f)
+{
+    return state_of(f) & (f->asked | EPOLLHUP | EPOLLERR);
 }
 
 /* --- what befalls sockets --- */
@@ -160,9 +166,10 @@ int sim_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
     struct file *f = &files[fd];
 
     step(STEP_CALL, f, __func__);
-    must(op == EPOLL_CTL_ADD && f->epoll == 0);
-    must(event->events == (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET));
+    must(op == EPOLL_CTL_ADD ? f->epoll == 0 : op == EPOLL_CTL_MOD && f->epoll == epoll);
+    must((event->events | EPOLLOUT) == (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET));
     f->epoll = epoll;
+    f->asked = event->events;
     f->data = event->data.u64;
     f->changed = true;
     return 0;
