@@ -45,7 +45,7 @@ struct weir_fetch_options {
  * nothing by itself, the phase decides. (But once the client is gone, or request_timeout has
  * passed, the request has failed.) More than 8 requests that each made the next one, over any
  * number of proxies, are a loop and fail; Via, which is the library's to set, counts them. Blocks;
- * only this request waits. */
+ * only this request waits. `options` may be NULL. */
 const struct weir_head *weir_fetch(struct weir_session *s, struct weir_head *req, weir_dur timeout);
 const struct weir_head *weir_fetch_with(struct weir_session *s, struct weir_head *req,
                                         weir_dur timeout, const struct weir_fetch_options *options);

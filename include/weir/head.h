@@ -2,7 +2,7 @@
  *
  * A head keeps its fields in the order and spelling in which they came. Names are compared without
  * case (RFC 9110 5.1). What these calls return lives as long as the session, unless said otherwise.
- * None of them blocks.
+ * None of them blocks. NULL in the place of a head is one without fields: what is set in it is lost.
  *
  * Calls that change a head return nothing: a failure leaves the head as it was and marks it, and
  * the phase that used it fails with WEIR_EFIELD (a name that is no token, CR, LF, NUL or another
@@ -56,7 +56,7 @@ bool weir_head_at(const struct weir_head *h, size_t i, weir_str *name, weir_str 
  * without dot segments, segment by segment, so that `/%6cogin`, `//login` and `/x/../login` are
  * under `/login`, and `/loginx` is not. The query does not count, nor do parameters of segments
  * (`/login;x`); case does. `prefix` is written without escapes; nothing is under a target that is
- * no path.
+ * no path, nor under NULL.
  *
  * What is matched is what goes upstream: if the path was spelled in another way, the target of the
  * head becomes the plain spelling. A path that can be read in two ways (an escaped slash,

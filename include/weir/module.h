@@ -34,8 +34,8 @@ struct weir_module {
     const char *name;     /* for reports */
     size_t      ctx_size; /* bytes for weir_use.ctx */
 
-    /* At set-up: NULL, or a static sentence that says what is wrong with this configuration, which
-     * weir_server_run then reports. */
+    /* NULL, or a static sentence that says what is wrong with this configuration. At set-up, and
+     * weir_server_run then reports it; and by weir_use, where the request then fails with it. */
     const char *(*check)(const void *config);
 
     int (*early_request_filter)(struct weir_session *s, struct weir_use *me);

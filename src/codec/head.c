@@ -200,27 +200,27 @@ static bool adopt(struct weir_head *h, weir_str *name, weir_str *value, enum fie
 
 int weir_status(const struct weir_head *h)
 {
-    return h->status;
+    return h != NULL ? h->status : 0;
 }
 
 weir_str weir_method(const struct weir_head *h)
 {
-    return h->method;
+    return h != NULL ? h->method : (weir_str){ NULL, 0 };
 }
 
 weir_str weir_target(const struct weir_head *h)
 {
-    return h->target;
+    return h != NULL ? h->target : (weir_str){ NULL, 0 };
 }
 
 weir_str weir_head_get(const struct weir_head *h, weir_str name)
 {
-    return value_of(find(h, field_id_of(name), name, 0));
+    return h != NULL ? value_of(find(h, field_id_of(name), name, 0)) : (weir_str){ NULL, 0 };
 }
 
 bool weir_head_has(const struct weir_head *h, weir_str name)
 {
-    return find(h, field_id_of(name), name, 0) != NULL;
+    return h != NULL && find(h, field_id_of(name), name, 0) != NULL;
 }
 
 void weir_head_set(struct weir_head *h, weir_str name, weir_str value)
@@ -229,7 +229,7 @@ void weir_head_set(struct weir_head *h, weir_str name, weir_str value)
 
     if (value.ptr == NULL)
         weir_head_del(h, name);
-    else if (adopt(h, &name, &value, &id))
+    else if (h != NULL && adopt(h, &name, &value, &id))
         set_found(h, id, name, value);
 }
 
@@ -237,7 +237,7 @@ void weir_head_add(struct weir_head *h, weir_str name, weir_str value)
 {
     enum field_id id;
 
-    if (value.ptr != NULL && adopt(h, &name, &value, &id))
+    if (h != NULL && value.ptr != NULL && adopt(h, &name, &value, &id))
         head_add_raw(h, name, value, id);
 }
 
@@ -245,6 +245,8 @@ void weir_head_del(struct weir_head *h, weir_str name)
 {
     enum field_id id = field_id_of(name);
 
+    if (h == NULL)
+        return;
     if (id != FIELD_OTHER)
         head_del_id(h, id);
     else
@@ -253,7 +255,7 @@ void weir_head_del(struct weir_head *h, weir_str name)
 
 bool weir_head_at(const struct weir_head *h, size_t i, weir_str *name, weir_str *value)
 {
-    if (i >= h->count)
+    if (h == NULL || i >= h->count)
         return false;
     *name = (weir_str){ h->fields[i].name, h->fields[i].name_len };
     *value = value_of(&h->fields[i]);

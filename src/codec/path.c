@@ -219,8 +219,11 @@ static weir_str canonical_path(struct weir_head *h)
 
 bool weir_path_under(const struct weir_head *h, const char *prefix)
 {
-    /* To a filter nothing changes: the target is what it would have been had it asked before. */
-    weir_str path = canonical_path((struct weir_head *)(uintptr_t)h);
+    weir_str path;
 
+    if (h == NULL || prefix == NULL)
+        return false;
+    /* To a filter nothing changes: the target is what it would have been had it asked before. */
+    path = canonical_path((struct weir_head *)(uintptr_t)h);
     return path.ptr != NULL && path_under(path, weir_str_from(prefix));
 }

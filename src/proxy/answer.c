@@ -72,7 +72,11 @@ struct weir_head *weir_new_response(struct weir_session *s, int status)
 
 int weir_send_str(struct weir_session *s, struct weir_head *res, weir_str body)
 {
-    return s->err != 0 && !s->failing ? s->err : answer_send(s, res, body);
+    if (s->err != 0 && !s->failing)
+        return s->err;
+    if (res == NULL || res->status == 0)
+        return session_fail(s, WEIR_EINVALID, "weir_send needs a head of weir_new_response");
+    return answer_send(s, res, body);
 }
 
 int weir_respond(struct weir_session *s, int status, const char *body)

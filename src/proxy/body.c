@@ -126,6 +126,8 @@ int body_filter_up(struct weir_session *s, weir_str *piece)
         rc = modules_request_body(s, piece, replay_ended(s));
     if (rc == 0)
         rc = PHASE(s, request_body_filter, s, piece, replay_ended(s));
+    if (piece->ptr == NULL)
+        piece->len = 0; /* absent, whatever length a filter gave it */
     return rc == 0 && replay_ended(s) ? filter_trailers_up(s) : rc;
 }
 
@@ -137,6 +139,8 @@ int body_filter_down(struct weir_session *s, weir_str *piece)
     if (up->framing.mode == BODY_NONE)
         return 0;
     rc = PHASE(s, response_body_filter, s, piece, up->body_done);
+    if (piece->ptr == NULL)
+        piece->len = 0;
     if (rc == 0 && up->body_done)
         rc = filter_trailers_down(s);
     if (rc == 0 && s->uses != NULL)

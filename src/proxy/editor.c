@@ -75,6 +75,10 @@ void weir_edit_body(struct weir_session *s, weir_body_editor *editor)
 
     if (chain == NULL)
         return;
+    if (editor == NULL) {
+        session_fail(s, WEIR_EINVALID, "weir_edit_body needs an editor");
+        return;
+    }
     if (chain->count == EDITORS_MAX) {
         session_fail(s, WEIR_EINVALID, "more than 4 editors of one body");
         return;

@@ -234,6 +234,8 @@ static void free_body(void *arg)
     free(f->body);
 }
 
+static const struct weir_fetch_options defaults;
+
 const struct weir_head *weir_fetch_with(struct weir_session *s, struct weir_head *req,
                                         weir_dur timeout, const struct weir_fetch_options *options)
 {
@@ -245,7 +247,7 @@ const struct weir_head *weir_fetch_with(struct weir_session *s, struct weir_head
     s->fetch_why = wrong;
     if (wrong != NULL)
         return NULL;
-    f->options = options;
+    f->options = options != NULL ? options : &defaults;
     f->done = true;
     co_label(s->service->proxy->name, "weir_fetch");
     sub = begin_run(s, f, timeout);
@@ -263,9 +265,7 @@ const struct weir_head *weir_fetch_with(struct weir_session *s, struct weir_head
 
 const struct weir_head *weir_fetch(struct weir_session *s, struct weir_head *req, weir_dur timeout)
 {
-    static const struct weir_fetch_options none;
-
-    return weir_fetch_with(s, req, timeout, &none);
+    return weir_fetch_with(s, req, timeout, &defaults);
 }
 
 weir_str weir_fetched_body(struct weir_session *s, const struct weir_head *answer)

@@ -33,6 +33,8 @@ const char *weir_client_version(struct weir_session *s)
 
 static bool tls_told(const struct tls_info *tls, struct weir_tls *out)
 {
+    if (out == NULL)
+        return tls != NULL;
     *out = (struct weir_tls){ .version = NULL };
     if (tls == NULL)
         return false;

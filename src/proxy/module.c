@@ -38,8 +38,8 @@ static bool ready(struct weir_session *s)
     return s->uses != NULL;
 }
 
-struct weir_use *weir_use(struct weir_session *s, const struct weir_module *module,
-                          const void *config)
+static struct weir_use *put_to_use(struct weir_session *s, const struct weir_module *module,
+                                   const void *config)
 {
     struct weir_use *use = weir_used(s, module);
 
@@ -57,6 +57,19 @@ struct weir_use *weir_use(struct weir_session *s, const struct weir_module *modu
     return add(s, module, config);
 }
 
+struct weir_use *weir_use(struct weir_session *s, const struct weir_module *module,
+                          const void *config)
+{
+    const char *wrong = module == NULL          ? "weir_use needs a module"
+                        : module->check != NULL ? module->check(config)
+                                                : NULL;
+
+    if (wrong == NULL)
+        return put_to_use(s, module, config);
+    session_fail(s, WEIR_EINVALID, wrong);
+    return NULL;
+}
+
 int modules_begin(struct weir_session *s)
 {
     const struct service *svc = s->service;
@@ -64,7 +77,7 @@ int modules_begin(struct weir_session *s)
     if (!ready(s))
         return WEIR_ENOMEM;
     for (unsigned i = 0; i < WEIR_MODULES && svc->modules[i].module != NULL; i++)
-        if (weir_use(s, svc->modules[i].module, svc->modules[i].config) == NULL)
+        if (put_to_use(s, svc->modules[i].module, svc->modules[i].config) == NULL)
             return WEIR_ENOMEM;
     return 0;
 }

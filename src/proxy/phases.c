@@ -35,7 +35,7 @@ int phase_result(struct weir_session *s, int rc)
         return session_fail(s, WEIR_EFILTER, "a phase returned an outcome that it does not have");
     if (rc < 0 && !is_error(rc))
         return session_fail(s, WEIR_EFILTER, "a phase returned a number that is no error");
-    return rc;
+    return rc == 0 && s->answered_here ? WEIR_ANSWERED : rc; /* the word for it was left out */
 }
 
 /* Back to where no try has failed. */

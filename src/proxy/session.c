@@ -166,6 +166,10 @@ weir_str weir_printf(struct weir_session *s, const char *fmt, ...)
     weir_str out;
     va_list ap;
 
+    if (fmt == NULL) {
+        session_fail(s, WEIR_EINVALID, "weir_printf needs a format");
+        return (weir_str){ NULL, 0 };
+    }
     va_start(ap, fmt);
     out = arena_vprintf(&s->arena, fmt, ap);
     va_end(ap);
@@ -176,8 +180,13 @@ weir_str weir_printf(struct weir_session *s, const char *fmt, ...)
 
 void weir_defer(struct weir_session *s, void (*fn)(void *), void *arg)
 {
-    struct deferred *d = weir_alloc(s, sizeof *d);
+    struct deferred *d;
 
+    if (fn == NULL) {
+        session_fail(s, WEIR_EINVALID, "weir_defer needs a function");
+        return;
+    }
+    d = weir_alloc(s, sizeof *d);
     if (d == NULL) {
         fn(arg); /* nothing is lost: what was to be ended later is ended now; the request fails */
         return;

@@ -63,6 +63,8 @@ static void set_request_timeout(struct weir_session *s, weir_dur span)
 
 void weir_set_timeout(struct weir_session *s, enum weir_timeout which, weir_dur span)
 {
+    if (span < 0 || (unsigned)which > WEIR_TIMEOUT_IDLE)
+        session_fail(s, WEIR_EINVALID, "weir_set_timeout: no such deadline, or a negative span");
     if (span <= 0)
         return;
     switch (which) {

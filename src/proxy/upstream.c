@@ -15,6 +15,8 @@ int weir_lb_pick(struct weir_lb *lb, struct weir_session *s, struct weir_peer *p
 {
     struct backend *b;
 
+    if (lb == NULL || peer == NULL)
+        return session_fail(s, WEIR_EINVALID, "weir_lb_pick needs a balancer and a peer");
     TRY(lb_choose(lb, &s->tried, &b));
     peer->internal.address = &b->addr;
     peer->internal.backend = b;
@@ -31,6 +33,8 @@ int weir_peer_address(struct weir_session *s, struct weir_peer *peer, const char
 
     if (copy.ptr == NULL || a == NULL)
         return WEIR_ENOMEM;
+    if (addr == NULL || peer == NULL)
+        return session_fail(s, WEIR_EINVALID, "weir_peer_address needs a peer and an address");
     wrong = addr_parse(copy.ptr, &spec);
     if (wrong == NULL && spec.form != SPEC_ADDR)
         wrong = "no address (a host name needs weir_lb_new, which resolves it)";
