@@ -38,8 +38,8 @@ struct weir_fetch_options {
 
 /* Sends `req` (made by one of the above for this session) and waits for the whole answer: at most
  * `timeout` (0: 5 s), all steps together, and no longer than the request, or a scope around the
- * call, may take. A stale pooled connection is replaced once, as for requests of clients. Names of hosts
- * are looked up once in 30 s, and again after their addresses could not be reached.
+ * call, may take. A stale pooled connection is replaced once, as for requests of clients. Names of
+ * hosts are looked up once in 30 s, and again after their addresses could not be reached.
  *
  * The answer's head, whatever its status; NULL if there is none, and weir_why says why: that fails
  * nothing by itself, the phase decides. (But once the client is gone, or request_timeout has

@@ -1,5 +1,5 @@
-/* fetch_names.c -- the names that fetches ask for: looked up beside those who wait for them, so that
- * each may leave at its deadline, and remembered for a while.
+/* fetch_names.c -- the names that fetches ask for: looked up beside those who wait for them, so
+ * that each may leave at its deadline, and remembered for a while.
  *
  * Each name has one place by its hash. Names that share one drive each other out, which costs no
  * more than a look-up. All who ask for a name at once share one, since the name service may take
