@@ -197,8 +197,11 @@ int h2_write_out(struct h2_conn *c, struct deadline limit)
         iov[n] = (struct iovec){ .iov_base = c->out[n], .iov_len = MIN(left, BUF_SIZE) };
         left -= iov[n].iov_len;
     }
-    if (!c->cut)
+    if (!c->cut) {
+        atomic_store_explicit(&c->writing, true, memory_order_relaxed);
         rc = stream_write(c->net, iov, n, &pace);
+        atomic_store_explicit(&c->writing, false, memory_order_relaxed);
+    }
     c->cut |= rc < 0;
     output_done(c);
     return rc;

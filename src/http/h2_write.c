@@ -48,7 +48,8 @@ static int make_out(struct h2_stream *st, const struct http_message *m, weir_str
     return 0;
 }
 
-/* Waits until what was lent is taken, or what is queued has become less. */
+/* Waits until what was lent is taken, or what is queued has become less. As long as the connection waits
+ * for a slow peer, none of its streams is to blame: it has the same deadline for a byte to move. */
 static int await_room(struct h2_stream *st, struct pace *pace)
 {
     for (;;) {
@@ -66,6 +67,9 @@ static int await_room(struct h2_stream *st, struct pace *pace)
             return rc;
         rc = event_wait(&st->out_event, pace_next(pace, since));
         pace->waited += MAX(rt_now() - since, 0);
+        if (rc == pace->gap_err &&
+            atomic_load_explicit(&st->conn->writing, memory_order_relaxed))
+            continue;
         if (rc < 0)
             return rc;
     }

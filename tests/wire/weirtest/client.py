@@ -26,9 +26,9 @@ def chunks(*pieces, trailers=""):
 
 class Client:
     """One connection. `address` is (host, port) or the path of a Unix socket. With `tls`, a context,
-    it asks for `name` and verifies it."""
+    it asks for `name` and verifies it. `mss`: in smaller segments than loopback has."""
 
-    def __init__(self, address, rcvbuf=None, source=None, tls=None, name="localhost"):
+    def __init__(self, address, rcvbuf=None, mss=None, source=None, tls=None, name="localhost"):
         if isinstance(address, str):
             self.sock = socket.socket(socket.AF_UNIX)
         else:
@@ -36,6 +36,8 @@ class Client:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        if mss:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
         if source:
             self.sock.bind((source, 0))
         self.sock.settimeout(WAIT)

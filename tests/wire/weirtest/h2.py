@@ -414,13 +414,18 @@ class H2:
         self.sock.close()
 
 
-def h2(proxy, listener=0, tls=None, name="localhost", rcvbuf=None, **options):
+def h2(proxy, listener=0, tls=None, name="localhost", rcvbuf=None, mss=None, **options):
     """A connection to `proxy`, closed with its other clients. `tls`: a context that offers h2."""
     address = proxy.addresses[listener]
-    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if isinstance(address, str):
+        sock = socket.socket(socket.AF_UNIX)
+    else:
+        sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if rcvbuf:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+    if mss:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
     sock.settimeout(WAIT)
     sock.connect(address)
     if tls:

@@ -109,12 +109,12 @@ class Down:
     """A client. `request` begins one: with `length` a body of that many bytes follows, with
     `length=None` one of unknown length, with neither none."""
 
-    def __init__(self, proxy, version, tls=None):
+    def __init__(self, proxy, version, tls=None, **socket):
         self.version = version
         if version == "h1":
-            self.client = proxy.client(**({"tls": tls} if tls else {}))
+            self.client = proxy.client(tls=tls, **socket)
         else:
-            self.conn = h2(proxy, tls=tls, settings=SETTINGS)
+            self.conn = h2(proxy, tls=tls, settings=SETTINGS, **socket)
 
     def request(self, method="GET", target="/", *fields, length=0, trailers=(), host=HOST):
         fields, body = list(fields), length != 0
