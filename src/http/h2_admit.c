@@ -47,12 +47,16 @@ static void start(struct h2_conn *c, struct h2_stream *st)
     st->dropped = true;
     h2_credit_rest(st);
     h2_stream_reset(st, NGHTTP2_REFUSED_STREAM);
+    event_set(&c->wake); /* there is something to send */
 }
 
+/* Nobody waits for what has ended: those that still wait are freed with it. */
 void h2_admit_start(struct h2_conn *c)
 {
     struct h2_stream *st = c->born, *next;
 
+    if (c->eof || c->err != 0)
+        return;
     c->born = NULL;
     c->born_end = &c->born;
     for (; st != NULL; st = next) {
@@ -66,6 +70,7 @@ void h2_admit_start(struct h2_conn *c)
         c->begun--;
         if (st->closed) { /* before it was started */
             h2_credit_rest(st);
+            event_set(&c->wake);
             h2_stream_free(st);
         } else {
             start(c, st);

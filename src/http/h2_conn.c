@@ -207,26 +207,35 @@ int h2_write_out(struct h2_conn *c, struct deadline limit)
     return rc;
 }
 
-/* Everything that is there to be sent now. */
-static int flush(struct h2_conn *c)
-{
-    for (;;) {
-        h2_gather(c);
-        h2_admit_start(c); /* in place of those that have ended */
-        if (c->out_len == 0)
-            return 0;
-        TRY(h2_write_out(c, NEVER));
-    }
-}
-
 static struct deadline next_step(struct h2_conn *c, bool idle)
 {
     struct deadline until = { .at = MIN(h2_end_next(c), h2_alive_next(c)), .err = WEIR_EIDLETIME };
 
     until.at = MIN(until.at, h2_squeeze_next(c));
-    if (idle && c->head_since == 0 && !h2_end_draining(c))
+    if (idle && !h2_end_draining(c))
         until.at = MIN(until.at, rt_now() + IDLE_AFTER);
     return until;
+}
+
+/* What is due, and what is there to be sent now. 1: more may be; 0: nothing is; < 0: it has ended. */
+static int step(struct h2_conn *c)
+{
+    h2_end_step(c);
+    if (!h2_alive_step(c)) {
+        c->fault = "no answer to a PING";
+        return WEIR_EUPCLOSED;
+    }
+    h2_gather(c);
+    h2_admit_start(c); /* in place of those that have ended */
+    if (c->out_len == 0)
+        return 0;
+    TRY(h2_write_out(c, NEVER));
+    return 1;
+}
+
+static bool is_idle(const struct h2_conn *c)
+{
+    return link_alone(&c->streams) && atomic_load(&c->open) == 0 && c->head_since == 0;
 }
 
 /* Until it ends (H2_CLOSE) or nothing is left to do (H2_IDLE). */
@@ -236,25 +245,20 @@ static enum h2_next pump(struct h2_conn *c)
         bool idle;
         int rc;
 
-        h2_end_step(c);
-        if (!h2_alive_step(c)) {
-            c->err = WEIR_EUPCLOSED;
-            c->fault = "no answer to a PING";
-            return H2_CLOSE;
-        }
-        rc = flush(c);
+        while ((rc = step(c)) > 0)
+            continue;
         if (rc < 0) {
             c->err = c->err != 0 ? c->err : rc;
             return H2_CLOSE;
         }
         if (h2_end_reached(c))
             return H2_CLOSE;
-        idle = link_alone(&c->streams) && atomic_load(&c->open) == 0;
+        idle = is_idle(c);
         rc = event_wait(&c->wake, next_step(c, idle));
         if (rc == WEIR_ECANCELED)
             return H2_CLOSE;
-        if (rc == WEIR_EIDLETIME && idle && link_alone(&c->streams) && c->head_since == 0 &&
-            c->drain_until == 0 && c->asked_at == 0 && !nghttp2_session_want_write(c->session))
+        if (rc == WEIR_EIDLETIME && idle && is_idle(c) && c->drain_until == 0 &&
+            c->asked_at == 0 && !nghttp2_session_want_write(c->session))
             return H2_IDLE;
     }
 }
