@@ -39,7 +39,8 @@ static int give(struct weir_session *s, weir_str piece, bool end)
     ensure(!io.ended && io.len + piece.len <= sizeof io.out);
     if (++io.gives == io.fail_give)
         return WEIR_ECLIENTGONE;
-    memcpy(io.out + io.len, piece.ptr, piece.len);
+    if (piece.len > 0)
+        memcpy(io.out + io.len, piece.ptr, piece.len);
     io.len += piece.len;
     io.ended = end;
     return 0;
@@ -265,7 +266,7 @@ static void the_rest_is_not_read(void **state)
     assert_true(io.ended && io.len == 8 && io.takes == 0);
 }
 
-/* An input that breaks off fails the chain, also if editors do not look; the output does not end. */
+/* An input that breaks off fails the chain, also if editors do not look; its output has no end. */
 static void errors_of_the_input(void **state)
 {
     weir_body_editor *const *const chains[] = {
