@@ -1,7 +1,8 @@
-/* burn.c -- weir with filters of ours, on the public API only. The request filter computes for 2 ms when
- * the path begins with /burn, or for 1 ms when it begins with /burn/1 (the cases `uneven` and `h2busy`),
- * and waits for 50 ms when it begins with /wait (the case `filter`). With --phases every other optional
- * phase of a request that succeeds is there as well, and does nothing (the case `phases`).
+/* burn.c -- weir with filters of ours, on the public API only. The request filter computes for 2 ms
+ * when the path begins with /burn, or for 1 ms when it begins with /burn/1 (the cases `uneven` and
+ * `h2busy`), and waits for 50 ms when it begins with /wait (the case `filter`). With --phases every
+ * other optional phase of a request that succeeds is there as well, and does nothing (the case
+ * `phases`).
  *
  *     burn --listen ADDR [--h2c] [--phases] [OPTION]... ORIGIN */
 #include <time.h>

@@ -39,5 +39,5 @@ int main(int argc, char **argv)
         },
     });
 
-    return weir_server_run(server);    /* reports any set-up error, then serves until told to stop */
+    return weir_server_run(server); /* reports any set-up error, then serves until told to stop */
 }

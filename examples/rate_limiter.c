@@ -1,5 +1,5 @@
-/* rate_limiter.c -- at most MAX_PER_SEC requests a second for each value of the field Appid; more are
- * refused with a 429 that tells when to come again. Requests without it are not limited. */
+/* rate_limiter.c -- at most MAX_PER_SEC requests a second for each value of the field Appid; more
+ * are refused with a 429 that tells when to come again. Requests without it are not limited. */
 #include <weir/weir.h>
 
 enum { MAX_PER_SEC = 10 };

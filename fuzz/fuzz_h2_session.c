@@ -1,7 +1,7 @@
 /* fuzz_h2_session.c -- what a peer sends on an HTTP/2 connection, up to its last byte, and what the
- * strands of its streams do about it, without a network and without strands: pieces are fed, each strand reads
- * what there is and answers, posts are taken, frames collected. The first byte chooses the side, the
- * second one how the rest is cut.
+ * strands of its streams do about it, without a network and without strands: pieces are fed, each
+ * strand reads what there is and answers, posts are taken, frames collected. The first byte chooses
+ * the side, the second one how the rest is cut.
  *
  * Nothing may be left, read twice or past its end; streams that run and bytes that wait stay within
  * their bounds. */

@@ -332,8 +332,8 @@ static const struct weir_option options[] = {
     {
         .name = "error-page",
         .value = "STATUS=FILE",
-        .help = "what clients get as the body of our own answer with that status, or with 4 or 5 of "
-                "that class, as text/html; may be repeated",
+        .help = "what clients get as the body of our own answer with that status, or with 4 or 5 "
+                "of that class, as text/html; may be repeated",
         .set = add_error_page,
     },
     {

@@ -53,9 +53,9 @@ void weir_edit_body(struct weir_session *s, weir_body_editor *editor);
  * or an error, which stays. Before it waits, what was written so far goes out. Blocks. */
 int weir_read(struct weir_body *in, weir_str *chunk);
 
-/* Writes a piece (weir_write takes text, too). Short ones are copied and gathered, others are handed
- * over: it returns when they are taken. 0; or an error, which stays, so that it may be ignored: the
- * peer is gone, and writing more is in vain. May block. */
+/* Writes a piece (weir_write takes text, too). Short ones are copied and gathered, others are
+ * handed over: it returns when they are taken. 0; or an error, which stays, so that it may be
+ * ignored: the peer is gone, and writing more is in vain. May block. */
 int weir_body_write(struct weir_body *out, weir_str chunk);
 
 /* Sends what was gathered: before an editor waits for something but its input. As

@@ -37,8 +37,8 @@ struct weir_peer {
     weir_dur read_timeout;    /* the response head, and between two bytes of its body */
     weir_dur write_timeout;   /* between two bytes that the peer takes */
     weir_dur idle_timeout;    /* how long its connections stay in the pool (60 s) */
-    weir_dur ping_after;      /* HTTP/2: silence after which it is sent a PING, and in which that has to be
-                               * answered (10 s) */
+    weir_dur ping_after;      /* HTTP/2: silence after which it is sent a PING, and in which that
+                               * has to be answered (10 s) */
 
     /* Set by weir_peer_address and weir_lb_pick; not to be written directly. */
     struct {

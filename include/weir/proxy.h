@@ -99,8 +99,8 @@ struct weir_proxy {
     void (*logging)(struct weir_session *s, int err);
 };
 
-/* Bodies. A filter or editor (<weir/body.h>) may change how long a body is and what it says, so where
- * there is one:
+/* Bodies. A filter or editor (<weir/body.h>) may change how long a body is and what it says, so
+ * where there is one:
  * - its Content-Length is not passed on: the message is sent chunked (closed at the end for a
  *   client of HTTP/1.0), or with its new length if all of it was there with its head; none is
  *   stated for HEAD and 304;
@@ -115,13 +115,13 @@ struct weir_proxy {
 /* Tunnels. A request of HTTP/1.1 that asks for another protocol (Upgrade; WebSocket is one) offers
  * it to the upstream, but for h2c, HTTP and TLS, which would hide requests from the phases. If that
  * switches (101) to what was offered, both sides are connected: bytes pass as they are, until both
- * have ended; one that ends its direction may still receive. A WebSocket over HTTP/2 (an extended CONNECT, RFC 8441)
- * is to all phases the GET with Upgrade that it becomes for the upstream; other protocols of such a
- * CONNECT are refused (501). CONNECT, where the service allows it,
- * is connected to whom upstream_peer chooses, by `weir_target` of the request: check whom you let
- * through where. It has no upstream_request_filter and no upstream_response_filter; response_filter
- * sees the 200. Body filters do not see the bytes of a tunnel; weir_bytes_received and
- * weir_bytes_sent count them. */
+ * have ended; one that ends its direction may still receive. A WebSocket over HTTP/2 (an extended
+ * CONNECT, RFC 8441) is to all phases the GET with Upgrade that it becomes for the upstream; other
+ * protocols of such a CONNECT are refused (501). CONNECT, where the service allows it, is connected
+ * to whom upstream_peer chooses, by `weir_target` of the request: check whom you let through where.
+ * It has no upstream_request_filter and no upstream_response_filter; response_filter sees the 200.
+ * Body filters do not see the bytes of a tunnel; weir_bytes_received and weir_bytes_sent count
+ * them. */
 
 enum { WEIR_LISTENERS = 16, WEIR_TRUSTED = 16, WEIR_ERROR_PAGES = 16 };
 
@@ -208,9 +208,9 @@ struct weir_service {
     const char *trusted[WEIR_TRUSTED]; /* addresses or networks (`10.0.0.0/8`, `::1`) for APPEND */
     bool        connect;               /* serve CONNECT (see "Tunnels"); otherwise: 405 */
 
-    /* A request that an upstream has in full goes on when its client leaves: the response is read to
-     * its end, through all phases, and dropped, and the request then fails with what the client did.
-     * Otherwise (and as long as a byte of its body is missing) it is cancelled at once: the
+    /* A request that an upstream has in full goes on when its client leaves: the response is read
+     * to its end, through all phases, and dropped, and the request then fails with what the client
+     * did. Otherwise (and as long as a byte of its body is missing) it is cancelled at once: the
      * upstream's connection is closed, its stream of HTTP/2 reset. */
     bool finish_when_client_leaves;
 

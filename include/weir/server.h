@@ -40,8 +40,8 @@ struct weir_server *weir_server_new_with(int argc, char **argv, const char *usag
 void weir_server_add(struct weir_server *sv, const struct weir_service *service);
 
 /* Set-up: makes ready, before the first request, for TLS to peers like this one (all but the
- * address counts): files that are missing or wrong are then reported by weir_server_run, and not by requests
- * that fail. Everything is copied. A peer without TLS needs nothing. */
+ * address counts): files that are missing or wrong are then reported by weir_server_run, and not by
+ * requests that fail. Everything is copied. A peer without TLS needs nothing. */
 void weir_server_expect_peer(struct weir_server *sv, const struct weir_peer *peer);
 
 /* Reports all set-up errors or serves until told to stop, then frees the server and all that was
@@ -67,8 +67,8 @@ struct weir_server_stats {
     unsigned upstream_idle;    /* now */
 };
 
-/* Writes the figures to `*out`; zeros before it serves, the last ones after. From any thread, phases
- * included, until weir_server_run returns. Never blocks for long. */
+/* Writes the figures to `*out`; zeros before it serves, the last ones after. From any thread,
+ * phases included, until weir_server_run returns. Never blocks for long. */
 void weir_server_stats(struct weir_server *sv, struct weir_server_stats *out);
 
 /* Set-up: leaves all signals to the program that embeds the server (end it by weir_server_stop). */

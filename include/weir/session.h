@@ -52,8 +52,8 @@ unsigned weir_tries(struct weir_session *s);
 weir_str weir_client(struct weir_session *s);
 weir_str weir_client_host(struct weir_session *s);
 
-/* The address at which the client's connection arrived, likewise; absent if the kernel does not tell.
- * The version of HTTP that the client speaks: "HTTP/1.0", "HTTP/1.1", "HTTP/2.0". */
+/* The address at which the client's connection arrived, likewise; absent if the kernel does not
+ * tell. The version of HTTP that the client speaks: "HTTP/1.0", "HTTP/1.1", "HTTP/2.0". */
 weir_str    weir_server_address(struct weir_session *s);
 const char *weir_client_version(struct weir_session *s);
 
@@ -76,8 +76,8 @@ weir_dur weir_elapsed(struct weir_session *s);
 weir_dur weir_answered_after(struct weir_session *s);
 
 /* `size` zeroed bytes of the client's connection, the same for all its requests, freed with it; the
- * first call decides on the size. Requests of HTTP/2 share a connection at the same time, on several
- * threads: guarding it is up to you. NULL without memory, and then the phase fails. */
+ * first call decides on the size. Requests of HTTP/2 share a connection at the same time, on
+ * several threads: guarding it is up to you. NULL without memory, and then the phase fails. */
 void *weir_connection_ctx(struct weir_session *s, size_t size);
 
 /* The request in one line, for messages: "GET example.com/path from 1.2.3.4:5678". */

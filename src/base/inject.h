@@ -25,7 +25,8 @@ void inject_serving(void);
  * not at the start. To be called when nothing runs any more; nothing fails from then on. */
 void inject_report(uint64_t turns);
 
-/* May anything fail, now or later? Then what relies on the kernel's word must not (slot_drained). */
+/* May anything fail, now or later? Then what relies on the kernel's word must not
+ * (slot_drained). */
 bool inject_on(void);
 
 /* 0: this call goes well. Else it fails, and the number is for choosing how. */

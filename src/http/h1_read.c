@@ -220,8 +220,8 @@ static __attribute__((noinline)) int read_head(struct h1_conn *c, struct weir_he
     return frame(c, out, method);
 }
 
-/* The long wait, for a response, is here and not amid `read_head`, which has half a kilobyte of stack
- * for the places of lines: what waits shall touch one page (runtime/stack.h). */
+/* The long wait, for a response, is here and not amid `read_head`, which has half a kilobyte of
+ * stack for the places of lines: what waits shall touch one page (runtime/stack.h). */
 int h1_read_head(struct http_stream *st, struct weir_head *out, enum method method,
                  struct deadline until)
 {

@@ -12,7 +12,8 @@
 static nghttp2_session_callbacks *callbacks;
 static nghttp2_option *options;
 
-/* A field block that we send: with the bounds of nghttp2 many small fields within ours do not fit. */
+/* A field block that we send: with the bounds of nghttp2 many small fields within ours do not
+ * fit. */
 enum { BLOCK_MAX = 16 * 1024 * 1024 };
 
 static bool make_common(void)

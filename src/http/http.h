@@ -51,9 +51,9 @@ struct http_ops {
 
     /* Moves what has come of the body on to `to`, a stream of the same kind that is amid the same
      * body, without showing it: HTTP_PIECE with `*moved` bytes, all of which have left; HTTP_END;
-     * HTTP_LATER: not this body, or not now: read and write it; < 0, with `*moved` bytes used up all
-     * the same. Ends the message of `to` with the body. `in` and `out` are the paces of both sides.
-     * Blocks. NULL: it never can. */
+     * HTTP_LATER: not this body, or not now: read and write it; < 0, with `*moved` bytes used up
+     * all the same. Ends the message of `to` with the body. `in` and `out` are the paces of both
+     * sides. Blocks. NULL: it never can. */
     int (*pass_body)(struct http_stream *st, struct http_stream *to, struct pace *in,
                      struct pace *out, size_t *moved);
 
@@ -80,11 +80,11 @@ struct http_stream {
     const struct weir_head *send_trailers; /* to be sent with `end`; NULL: none */
     struct framing framing;                /* of the message being read */
     bool heard;                            /* a byte of the message to be read has come */
-    _Atomic bool carry_on; /* a server's: the strand is not to be cancelled when its client leaves */
+    _Atomic bool carry_on;                 /* a server's: a client that leaves does not cancel it */
     bool body_done;                        /* its body has been read to its end */
     bool head_sent;                        /* a final head has left, at least in part */
     bool message_sent;                     /* a message has left completely */
-    bool connect_protocol;                 /* the request asks for its upgrade by an extended CONNECT */
+    bool connect_protocol;                 /* its upgrade is asked for by an extended CONNECT */
     bool more; /* to be set before a write behind which http_pass_body follows at once, with this
                   stream as `to`: the last bytes need not leave before */
     bool persistent; /* this exchange may be followed by another; clear it to end the connection

@@ -48,7 +48,8 @@ struct weir_rate {
     size_t size;     /* of the whole mapping */
 };
 
-/* One mapping, whose pages take memory when they are touched; small ones, for few keys touch few. */
+/* One mapping, whose pages take memory when they are touched; small ones, for few keys touch
+ * few. */
 struct weir_rate *rate_new(weir_dur window, uint32_t keys)
 {
     uint32_t each = keys / RATE_SHARDS, chains = 1;

@@ -49,8 +49,8 @@ static int await_connected(struct slot *slot, struct deadline until)
     return flags & SLOT_READY ? 0 : WEIR_ECONNECT;
 }
 
-/* Where a connection is to come from. Its port is chosen when it is known where it goes, so that many
- * connections may share one. */
+/* Where a connection is to come from. Its port is chosen when it is known where it goes, so that
+ * many connections may share one. */
 static int bind_to(int fd, const struct addr *from)
 {
     static const int on = 1;

@@ -19,7 +19,8 @@ void pace_untaken(struct pace *p, uint32_t bytes)
     p->untaken = bytes;
 }
 
-/* Bytes that the peer has sent, or taken: those of earlier messages too, if it took them meanwhile. */
+/* Bytes that the peer has sent, or taken: those of earlier messages too, if it took them
+ * meanwhile. */
 static uint64_t taken(const struct pace *p)
 {
     uint64_t all = p->bytes + p->before;

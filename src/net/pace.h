@@ -1,9 +1,9 @@
 /* pace.h -- how slow a peer may be while bytes flow in one direction.
  *
  * Three bounds at once: an absolute one, a gap between two bytes, and a minimal rate that starts to
- * count after PACE_GRACE. Only time spent waiting for the peer counts, never our own; and of what was
- * written only what the peer has taken, as the kernel keeps megabytes for it. The error of the bound
- * that is hit first is what the call returns. */
+ * count after PACE_GRACE. Only time spent waiting for the peer counts, never our own; and of what
+ * was written only what the peer has taken, as the kernel keeps megabytes for it. The error of the
+ * bound that is hit first is what the call returns. */
 #ifndef NET_PACE_H
 #define NET_PACE_H
 

@@ -1,5 +1,6 @@
-/* pipe.h -- pipes through which bytes go from one socket to another without being copied (splice.h).
- * Empty ones are kept for the next who needs one, newest first; the process has a bounded number. */
+/* pipe.h -- pipes through which bytes go from one socket to another without being copied
+ * (splice.h). Empty ones are kept for the next who needs one, newest first; the process has a
+ * bounded number. */
 #ifndef NET_PIPE_H
 #define NET_PIPE_H
 

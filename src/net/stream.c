@@ -214,8 +214,8 @@ bool stream_gone(struct stream *st)
     return look(st, false) == STREAM_ENDED;
 }
 
-/* What the word remembers may be bytes that have been read since: a read that filled its buffer, or a
- * Unix socket, leaves it set. */
+/* What the word remembers may be bytes that have been read since: a read that filled its buffer, or
+ * a Unix socket, leaves it set. */
 bool stream_quiet(struct stream *st, bool ask_kernel)
 {
     for (;;) {

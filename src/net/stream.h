@@ -45,8 +45,9 @@ struct stream {
  * caller fetch a buffer only then. `pace` counts the wait. */
 int stream_wait_readable(struct stream *st, struct pace *pace);
 
-/* One wait for the peer: from the first time nothing was there until a byte moves, however often it is
- * woken for nothing in between. For filters: waits on the slot as stream_read and stream_write do. */
+/* One wait for the peer: from the first time nothing was there until a byte moves, however often it
+ * is woken for nothing in between. For filters: waits on the slot as stream_read and stream_write
+ * do. */
 struct stream_wait {
     bool            begun;
     struct deadline until;

@@ -1,5 +1,5 @@
-/* key.c -- a peer as bytes: kind, port, zone, host, group, and all that decides what TLS to it means.
- * Every part has a fixed size or its length before it, so no two peers share a key. */
+/* key.c -- a peer as bytes: kind, port, zone, host, group, and all that decides what TLS to it
+ * means. Every part has a fixed size or its length before it, so no two peers share a key. */
 #include "base/hash.h"
 #include "pool/shard.h"
 
@@ -38,8 +38,8 @@ static void put_text(struct writer *w, weir_str text)
         put(w, text.ptr, text.len);
 }
 
-/* Two peers that differ in one of these must not share a connection: it was made, and trusted, under
- * the other's terms. */
+/* Two peers that differ in one of these must not share a connection: it was made, and trusted,
+ * under the other's terms. */
 static void put_tls(struct writer *w, const struct weir_peer *peer)
 {
     put(w, &peer->no_verify, sizeof peer->no_verify);

@@ -58,8 +58,8 @@ struct upstream *pool_take(const struct peer_key *key, bool careful);
  * once. The caller knows that it may be used again (h1_reusable). Never blocks. */
 void pool_give(struct upstream **up);
 
-/* Opens a new connection. Blocks. `from` and errors as net_connect. Its limits are the defaults of CONVENTIONS;
- * who has others sets up->h1.limits. `idle_timeout`: how long it stays in the pool;
+/* Opens a new connection. Blocks. `from` and errors as net_connect. Its limits are the defaults of
+ * CONVENTIONS; who has others sets up->h1.limits. `idle_timeout`: how long it stays in the pool;
  * WEIR_FOREVER: no limit. */
 must_use int upstream_open(const struct peer_key *key, const struct addr *addr,
                            const struct addr *from, weir_dur idle_timeout, struct deadline until,
@@ -74,8 +74,9 @@ void upstream_let_go(struct upstream **up);
 /* Closes all idle connections, and what is given back from now on (shutdown). From a worker. */
 void pool_drain(void);
 
-/* Numbers since the start, shared connections and their streams included: made; taken from the pool; closed to keep the bound; closed by their
- * idle timeout; closed because the peer closed them or talked. From any thread. */
+/* Numbers since the start, shared connections and their streams included: made; taken from the
+ * pool; closed to keep the bound; closed by their idle timeout; closed because the peer closed them
+ * or talked. From any thread. */
 struct pool_stats {
     uint64_t opened, reused, evicted, expired, closed_by_peer;
     unsigned idle;

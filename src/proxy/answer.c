@@ -7,8 +7,8 @@
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 
-/* An answer that is complete before the request's body was read: the connection goes on only if the rest is known
- * to be small. */
+/* An answer that is complete before the request's body was read: the connection goes on only if the
+ * rest is known to be small. */
 void answer_settle(struct weir_session *s)
 {
     struct http_stream *down = s->down;

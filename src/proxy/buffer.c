@@ -1,5 +1,6 @@
-/* buffer.c -- the request body, read before it is decided where it goes. That can depend on it then,
- * its filter sees all of it before anything is sent, and no upstream waits for a slow client. */
+/* buffer.c -- the request body, read before it is decided where it goes. That can depend on it
+ * then, its filter sees all of it before anything is sent, and no upstream waits for a slow
+ * client. */
 #include "proxy/replay.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"

@@ -1,4 +1,5 @@
-/* compress_coder.c -- three libraries, one loop: input that is consumed, output that has a bound. */
+/* compress_coder.c -- three libraries, one loop: input that is consumed, output that has a
+ * bound. */
 #include "proxy/compress_coder.h"
 
 #include <stdlib.h>

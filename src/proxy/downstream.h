@@ -40,8 +40,9 @@ int downstream_accept(struct service *svc, const struct tls_server *tls, bool h2
 must_use int downstream_start(void);
 void downstream_stop(void);
 
-/* Shutdown: from now on responses say `Connection: close`, and no connection becomes idle. downstream_close_idle closes those that are (from a worker's
- * stack); downstream_cancel_all cancels the requests that still run (after the grace). */
+/* Shutdown: from now on responses say `Connection: close`, and no connection becomes idle.
+ * downstream_close_idle closes those that are (from a worker's stack); downstream_cancel_all
+ * cancels the requests that still run (after the grace). */
 void downstream_drain(void);
 bool downstream_draining(void);
 void downstream_close_idle(void);

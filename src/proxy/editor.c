@@ -1,7 +1,7 @@
 /* editor.c -- body editors, one after the other, each a loop of reads and writes.
  *
- * Between two of them is a place for one piece: the writer fills it and waits until the reader comes
- * back for the next one, so that a piece is never copied and nothing piles up. */
+ * Between two of them is a place for one piece: the writer fills it and waits until the reader
+ * comes back for the next one, so that a piece is never copied and nothing piles up. */
 #include "proxy/editor.h"
 
 #include "runtime/buf.h"

@@ -1,4 +1,5 @@
-/* forward_edited.c -- both directions of a try where a body has editors: the two ends of each chain.
+/* forward_edited.c -- both directions of a try where a body has editors: the two ends of each
+ * chain.
  *
  * The request is always sent by the helper, from its first byte, since an editor may wait for more
  * than there is. The response stays with the coroutine that has read its head. */

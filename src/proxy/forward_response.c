@@ -1,5 +1,5 @@
-/* forward_response.c -- the response of a try: interim heads and the final one, then the body, whose
- * first piece leaves with the head. */
+/* forward_response.c -- the response of a try: interim heads and the final one, then the body,
+ * whose first piece leaves with the head. */
 #include "proxy/downstream.h"
 #include "proxy/forward.h"
 #include "proxy/local.h"

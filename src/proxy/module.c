@@ -89,21 +89,13 @@ int modules_begin(struct weir_session *s)
          : (co_label((u)->module->name, #phase), \
             phase_result((s), (u)->module->phase((s), (u)__VA_ARGS__))))
 
-/* Those that are there when it begins, from the client's side or towards it. */
-#define ALL_UP(s, skip, phase, ...) \
+enum { DOWN, UP };
+
+/* Those that are there when it begins: up from the client's side, down towards it. */
+#define ALL(s, way, skip, phase, ...) \
     do { \
         for (unsigned i_ = 0, n_ = (s)->uses->count; i_ < n_; i_++) { \
-            struct weir_use *u_ = &(s)->uses->use[i_]; \
-            int rc_ = CALL(s, u_, skip, phase, __VA_ARGS__); \
-            if (rc_ != 0) \
-                return rc_; \
-        } \
-        return 0; \
-    } while (0)
-#define ALL_DOWN(s, skip, phase, ...) \
-    do { \
-        for (unsigned i_ = (s)->uses->count; i_-- > 0;) { \
-            struct weir_use *u_ = &(s)->uses->use[i_]; \
+            struct weir_use *u_ = &(s)->uses->use[(way) == UP ? i_ : n_ - 1 - i_]; \
             int rc_ = CALL(s, u_, skip, phase, __VA_ARGS__); \
             if (rc_ != 0) \
                 return rc_; \
@@ -114,24 +106,24 @@ int modules_begin(struct weir_session *s)
 
 int modules_early_request(struct weir_session *s)
 {
-    ALL_UP(s, false, early_request_filter, );
+    ALL(s, UP, false, early_request_filter, );
 }
 
 int modules_request(struct weir_session *s)
 {
-    ALL_UP(s, false, request_filter, );
+    ALL(s, UP, false, request_filter, );
 }
 
 int modules_connected(struct weir_session *s)
 {
-    ALL_UP(s, false, connected_to_upstream, WITH(&s->peer, s->reused));
+    ALL(s, UP, false, connected_to_upstream, WITH(&s->peer, s->reused));
 }
 
 int modules_upstream_request(struct weir_session *s, struct weir_head *req)
 {
     for (unsigned i = 0; i < s->uses->count; i++)
         s->uses->use[i].passes = false; /* what was said in an earlier try */
-    ALL_UP(s, false, upstream_request_filter, WITH(req));
+    ALL(s, UP, false, upstream_request_filter, WITH(req));
 }
 
 /* Does one that takes part in the bodies of this try have that phase? */
@@ -162,22 +154,22 @@ bool modules_filter_trailers_up(const struct weir_session *s)
 
 int modules_request_body(struct weir_session *s, weir_str *chunk, bool end)
 {
-    ALL_UP(s, u_->passes, request_body_filter, WITH(chunk, end));
+    ALL(s, UP, u_->passes, request_body_filter, WITH(chunk, end));
 }
 
 int modules_request_trailers(struct weir_session *s, struct weir_head *trailers)
 {
-    ALL_UP(s, u_->passes, request_trailer_filter, WITH(trailers));
+    ALL(s, UP, u_->passes, request_trailer_filter, WITH(trailers));
 }
 
 int modules_upstream_response(struct weir_session *s, struct weir_head *res)
 {
-    ALL_DOWN(s, false, upstream_response_filter, WITH(res));
+    ALL(s, DOWN, false, upstream_response_filter, WITH(res));
 }
 
 int modules_response(struct weir_session *s, struct weir_head *res)
 {
-    ALL_DOWN(s, false, response_filter, WITH(res));
+    ALL(s, DOWN, false, response_filter, WITH(res));
 }
 
 static int response_trailers(struct weir_session *s, struct weir_use *u)

@@ -1,6 +1,7 @@
 /* session.h -- one request while it lives: the inside of `struct weir_session`.
  *
- * It lies in the room above its coroutine's stack, the first piece of its arena behind it, so that a plain request allocates nothing. Only its strand touches it. */
+ * It lies in the room above its coroutine's stack, the first piece of its arena behind it, so that
+ * a plain request allocates nothing. Only its strand touches it. */
 #ifndef PROXY_SESSION_H
 #define PROXY_SESSION_H
 
@@ -172,8 +173,8 @@ int upstream_leave(struct weir_session *s, int rc);
 /* buffer.c: reads the request body, if that was asked for: 0 or < 0. Blocks. */
 int buffer_request(struct weir_session *s);
 
-/* forward.c: request up, response down, at the same time; a 100 of our own. And one interim response
- * more, s->up_res: 0, or it is one too many. */
+/* forward.c: request up, response down, at the same time; a 100 of our own. And one interim
+ * response more, s->up_res: 0, or it is one too many. */
 int forward(struct weir_session *s);
 int tell_to_continue(struct weir_session *s);
 int forward_count_interim(struct weir_session *s);

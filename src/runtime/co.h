@@ -18,9 +18,9 @@ typedef uint64_t strand_ref;
  * worker 0). 0, WEIR_ESTACKS at the bound, WEIR_ENOMEM. Never blocks. */
 must_use int strand_start(void (*fn)(void *), void *arg);
 
-/* Memory above the calling coroutine's stack, REQUEST_ROOM bytes, which it may use as it likes while
- * it runs (a request keeps its session and the first piece of its arena here). The front of it
- * shares a page with the top of the stack: REQUEST_FRONT bytes. Only the first coroutine of a
+/* Memory above the calling coroutine's stack, REQUEST_ROOM bytes, which it may use as it likes
+ * while it runs (a request keeps its session and the first piece of its arena here). The front of
+ * it shares a page with the top of the stack: REQUEST_FRONT bytes. Only the first coroutine of a
  * strand has it. */
 enum { REQUEST_FRONT = 2304, REQUEST_ROOM = 4096 + REQUEST_FRONT };
 void *co_room(void);

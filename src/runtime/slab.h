@@ -74,8 +74,8 @@ void slab_flush(struct slab *s, struct slab_magazine *m); /* all of a magazine t
 /* A `retire` for objects that nobody knows any more once they are free. */
 uint64_t slab_forgotten(void *object);
 
-/* Of all slabs: gives back the memory of units of which all objects are in the depot. Looks at every
- * free object (some 10 ns each), so only after a peak. One caller at a time. */
+/* Of all slabs: gives back the memory of units of which all objects are in the depot. Looks at
+ * every free object (some 10 ns each), so only after a peak. One caller at a time. */
 void slabs_trim(void);
 
 /* Objects that are handed out, or in a magazine. */

@@ -1,11 +1,12 @@
 /* switch_aarch64.S -- the bare switch (switch.h) for AArch64, AAPCS64.
  *
- * x19 to x30 and the low halves of v8 to v15 go on the stack that is left, the stack pointer changes,
- * and they come from the other one. fpcr is not saved: nobody here changes it.
+ * x19 to x30 and the low halves of v8 to v15 go on the stack that is left, the stack pointer
+ * changes, and they come from the other one. fpcr is not saved: nobody here changes it.
  *
- * It returns by `br`, as a `ret` to an address that no `bl` of this stack made is mispredicted. Where
- * it arrives there is an ordinary call without `bti j` (but for fiber_first), so this file carries no
- * BTI property and the linker leaves it off for whoever links us. Hints are no-ops elsewhere. */
+ * It returns by `br`, as a `ret` to an address that no `bl` of this stack made is mispredicted.
+ * Where it arrives there is an ordinary call without `bti j` (but for fiber_first), so this file
+ * carries no BTI property and the linker leaves it off for whoever links us. Hints are no-ops
+ * elsewhere. */
     .text
 
 #define BTI_C hint #34
@@ -54,8 +55,8 @@ switch_stacks:
     .cfi_endproc
     .size   switch_stacks, . - switch_stacks
 
-/* void *switch_prepare(struct fiber_start *start): the frame that switch_stacks takes off; x19 brings
- * `start`, and x29 = 0 ends the chain of frame pointers. */
+/* void *switch_prepare(struct fiber_start *start): the frame that switch_stacks takes off; x19
+ * brings `start`, and x29 = 0 ends the chain of frame pointers. */
     .globl  switch_prepare
     .hidden switch_prepare
     .type   switch_prepare, %function

@@ -60,8 +60,8 @@ switch_stacks:
     .cfi_endproc
     .size   switch_stacks, . - switch_stacks
 
-/* void *switch_prepare(struct fiber_start *start): the frame that switch_stacks takes off; rbx brings
- * `start`, and rbp = 0 ends the chain of frame pointers. */
+/* void *switch_prepare(struct fiber_start *start): the frame that switch_stacks takes off; rbx
+ * brings `start`, and rbp = 0 ends the chain of frame pointers. */
     .globl  switch_prepare
     .hidden switch_prepare
     .type   switch_prepare, @function

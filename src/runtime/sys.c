@@ -45,8 +45,8 @@ void sys_counts(struct sys_counts *out)
         out->calls[i] = atomic_load_explicit(&counts[i], memory_order_relaxed);
 }
 
-/* What each call may fail with, in a build that injects faults; nothing that would be a lie, such as
- * EAGAIN where there are bytes, or a close that left the descriptor open. */
+/* What each call may fail with, in a build that injects faults; nothing that would be a lie, such
+ * as EAGAIN where there are bytes, or a close that left the descriptor open. */
 enum { WAYS = 4 };
 static const uint8_t ways_to_fail[CALL_COUNT][WAYS] = {
     [CALL_recv] = { EINTR, ECONNRESET, ETIMEDOUT, ENOMEM },

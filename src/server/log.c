@@ -18,7 +18,12 @@
 
 #define GATHER (20 * WEIR_MS)
 
-enum channel { CHANNEL_ACCESS = LOG_ACCESS, CHANNEL_ERROR = LOG_ERROR, CHANNEL_SAY = LOG_SAY, CHANNELS };
+enum channel {
+    CHANNEL_ACCESS = LOG_ACCESS,
+    CHANNEL_ERROR = LOG_ERROR,
+    CHANNEL_SAY = LOG_SAY,
+    CHANNELS,
+};
 
 static const size_t ring_sizes[CHANNELS] = {
     [CHANNEL_ACCESS] = 1u << 20,

@@ -96,8 +96,8 @@ static const struct option_row message_rows[] = {
     { .name = "forwarded", .kind = OPT_CHOICE, SERVICE(forwarding),
       .value = "off|replace|append", .wrong = "must be off, replace or append",
       .fallback = "off; weir proxy: replace", .computed = true,
-      .help = "who asked, X-Forwarded-For, -Proto, -Host: pass them as they came, write our own, or "
-              "add to those of trusted clients" },
+      .help = "who asked, X-Forwarded-For, -Proto, -Host: pass them as they came, write our own, "
+              "or add to those of trusted clients" },
     { .name = "forwarded-as", .kind = OPT_CHOICE, SERVICE(forwarded_as),
       .value = "x|rfc7239|both", .wrong = "must be x, rfc7239 or both", .fallback = "x",
       .help = "in which fields: X-Forwarded-*, Forwarded, or both" },

@@ -1,5 +1,6 @@
-/* reserve.c -- the reserved descriptor makes room for one accept(2), and takes the room back. Another
- * thread may be faster than either step; then there is no answer, or no reserve until next time. */
+/* reserve.c -- the reserved descriptor makes room for one accept(2), and takes the room back.
+ * Another thread may be faster than either step; then there is no answer, or no reserve until next
+ * time. */
 #include "server/reserve.h"
 
 #include "runtime/sys.h"

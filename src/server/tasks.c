@@ -29,8 +29,8 @@ int weir_run(int argc, char **argv, int (*fn)(void *), void *arg)
     return weir_server_run(sv);
 }
 
-/* The coroutine of a task. A server that only has tasks is over with the last one, and each with one
- * that fails. */
+/* The coroutine of a task. A server that only has tasks is over with the last one, and each with
+ * one that fails. */
 static void run(void *arg)
 {
     struct server_task *t = arg;

@@ -51,8 +51,8 @@ static bool make_key(struct client_key *k, const struct weir_peer *peer)
     if (!put(k, &peer->no_verify, sizeof peer->no_verify) ||
         !put(k, &peer->any_name, sizeof peer->any_name) ||
         !put(k, &peer->alpn, sizeof peer->alpn) || !put_text(k, peer->sni) ||
-        !put_text(k, peer->alt_name) || !put_text(k, peer->ca_file) || !put_text(k, peer->cert_file) ||
-        !put_text(k, peer->key_file))
+        !put_text(k, peer->alt_name) || !put_text(k, peer->ca_file) ||
+        !put_text(k, peer->cert_file) || !put_text(k, peer->key_file))
         return false;
     k->hash = hash_bytes(k->bytes, k->len);
     return true;

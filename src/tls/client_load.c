@@ -76,8 +76,8 @@ static int text_of(weir_str text, char **out, const char *what, char why[TLS_WHY
 }
 
 /* OpenSSL lets `*` stand for letters, digits and hyphens alone, but names of hosts in use have
- * underscores in their first label. In its place stands one that no certificate was made for, so that
- * nothing but a wildcard covers it. */
+ * underscores in their first label. In its place stands one that no certificate was made for, so
+ * that nothing but a wildcard covers it. */
 static int add_host(X509_VERIFY_PARAM *param, const char *name)
 {
     const char *dot = strchr(name, '.');

@@ -32,8 +32,8 @@ const struct tls_info *tls_info(const struct stream *st);
 /* "3.0.19": the version of OpenSSL that is loaded. Static. */
 const char *tls_library(void);
 
-/* For protocols that want them: a hash that protects nothing, and bytes that nobody can guess. 0, or
- * WEIR_EINTERNAL. */
+/* For protocols that want them: a hash that protects nothing, and bytes that nobody can guess. 0,
+ * or WEIR_EINTERNAL. */
 enum { TLS_SHA1 = 20 };
 int tls_sha1(weir_str text, unsigned char out[TLS_SHA1]);
 int tls_random(void *out, size_t len);

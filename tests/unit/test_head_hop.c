@@ -1,4 +1,5 @@
-/* test_head_hop.c -- what a proxy says and asks of its own hop: Upgrade, Forwarded, Max-Forwards. */
+/* test_head_hop.c -- what a proxy says and asks of its own hop: Upgrade, Forwarded,
+ * Max-Forwards. */
 #include "heads.h"
 
 #include "codec/forwarded.h"

@@ -1,5 +1,5 @@
-/* test_lb.c -- balancing: errors of the configuration, turns, what was tried, and names whose addresses
- * change. The resolver is scripted; the strand that calls it is the runtime's affair. */
+/* test_lb.c -- balancing: errors of the configuration, turns, what was tried, and names whose
+ * addresses change. The resolver is scripted; the strand that calls it is the runtime's affair. */
 #include "workers.h"
 
 #include <sched.h>
@@ -197,7 +197,8 @@ static void a_held_backend_outlives_the_balancer(void **state)
     tried_done(&tried);
 }
 
-/* The name service: last octets of the addresses of the one name that is asked for, 0 ends; fails if empty. */
+/* The name service: last octets of the addresses of the one name that is asked for, 0 ends; fails
+ * if empty. */
 static struct {
     uint8_t answer[4];
     unsigned asked, warnings;
@@ -305,7 +306,8 @@ static void a_name_beside_addresses(void **state)
     lb_free(&lb);
 }
 
-/* The strand of the look-ups ends when told, whether it has run yet or not (rt_stop would wait for it). */
+/* The strand of the look-ups ends when told, whether it has run yet or not (rt_stop would wait for
+ * it). */
 static void the_strand_ends(void **state)
 {
     (void)state;

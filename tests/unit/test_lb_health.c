@@ -1,5 +1,6 @@
 /* test_lb_health.c -- checks of backends: what they make of a sequence of results, how many run at
- * once, what a choice does with it, how they end. Results are scripted, but for a few real sockets. */
+ * once, what a choice does with it, how they end. Results are scripted, but for a few real
+ * sockets. */
 #include "workers.h"
 
 #include <pthread.h>
@@ -7,7 +8,7 @@
 #include "base/log.h"
 #include "lb/lb.h"
 
-/* ---- a world in which the last octet of an address names its script ----------------------------- */
+/* ---- a world in which the last octet of an address names its script -------------------------- */
 
 enum { SCRIPTS = 64, NOTES = 64 };
 

@@ -1,5 +1,5 @@
-/* test_lb_server.c -- a balancer in a program of its own: what weir_lb_backends tells of requests that
- * were served and that failed, and every error of a set-up at once. */
+/* test_lb_server.c -- a balancer in a program of its own: what weir_lb_backends tells of requests
+ * that were served and that failed, and every error of a set-up at once. */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <sys/socket.h>

@@ -86,8 +86,8 @@ static void fractions_of_a_byte_count(void **state)
     assert_int_equal(pace_next(&p, 0).at, PACE_GRACE + WEIR_SEC / 3);
 }
 
-/* What our kernel keeps for the peer is no sign of life; what it kept of earlier messages is one when
- * it goes. */
+/* What our kernel keeps for the peer is no sign of life; what it kept of earlier messages is one
+ * when it goes. */
 static void only_what_is_taken_counts(void **state)
 {
     static const struct {

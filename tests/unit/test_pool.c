@@ -476,9 +476,9 @@ static void taker_strand(void *arg)
 {
     (void)arg;
     ensure(stats().idle == ARRAY_LEN(shared));
-    ensure(send(shared[3].peer, "x", 1, 0) ==
-           1); /* perhaps not known yet: passed over all the same by who looks, as all do in the shard
-                  of another worker; but this strand may have been stolen by that one */
+    /* Perhaps not known yet: passed over all the same by who looks, as all do in the shard of
+     * another worker; but this strand may have been stolen by that one. */
+    ensure(send(shared[3].peer, "x", 1, 0) == 1);
     ensure(pool_take(&origin.key, true) == shared[2].up);
     give(shared[2].up);
     ensure(pool_take(&origin.key, false) == shared[2].up);
@@ -575,7 +575,8 @@ static struct upstream *hold_one(struct random *r)
     struct upstream *up = pool_take(&origin.key, random_below(r, 2) == 0);
 
     if (up == NULL) {
-        ensure(upstream_open(&origin.key, &origin.addr, NULL, patience, no_hurry().limit, &up) == 0);
+        ensure(upstream_open(&origin.key, &origin.addr, NULL, patience, no_hurry().limit, &up) ==
+               0);
         atomic_fetch_add(&crowd.opened, 1);
     }
     ensure(atomic_fetch_add(&crowd.holders[port_of(slot_fd(up->h1.net.slot))], 1) == 0);

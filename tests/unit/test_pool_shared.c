@@ -156,7 +156,8 @@ static struct h2_stream *obtain(weir_dur idle)
     int rc = shared_obtain(&origin.key, soon(PATIENCE * WEIR_SEC), &st);
 
     if (rc == SHARED_OPEN) {
-        ensure(upstream_open(&origin.key, &origin.addr, NULL, idle, soon(PATIENCE * WEIR_SEC), &up) == 0);
+        ensure(upstream_open(&origin.key, &origin.addr, NULL, idle, soon(PATIENCE * WEIR_SEC),
+                             &up) == 0);
         ensure(shared_publish(&origin.key, &up, &terms, &st) == 0);
         ensure(up == NULL);
         return st;

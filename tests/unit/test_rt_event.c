@@ -1,4 +1,5 @@
-/* runtime/event.h: no setting is lost, whoever comes first; deadlines and cancelling end the wait. */
+/* runtime/event.h: no setting is lost, whoever comes first; deadlines and cancelling end the
+ * wait. */
 #include "workers.h"
 
 #include "runtime/event.h"

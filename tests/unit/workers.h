@@ -95,8 +95,8 @@ static inline void on_workers(unsigned n, void (*fn)(void *), void *arg)
     workers_stop();
 }
 
-/* A strand waits for what another thread or the kernel does: AWAIT(x) alone, or with a statement behind
- * that is done before each further look. */
+/* A strand waits for what another thread or the kernel does: AWAIT(x) alone, or with a statement
+ * behind that is done before each further look. */
 static inline bool await_again(int64_t *until)
 {
     if (*until == 0)

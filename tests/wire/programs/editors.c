@@ -189,9 +189,9 @@ static const struct {
 } editors[] = {
     { "copy", copy },         { "sign", sign },       { "upper", upper },   { "twice", twice },
     { "count", count },       { "nothing", nothing }, { "first", first },   { "endless", endless },
-    { "fail", fail },         { "failend", failend }, { "answer", answer }, { "careless", careless },
-    { "nonsense", nonsense }, { "wait", wait },       { "nap", nap },
-    { "doze", doze },
+    { "fail", fail },         { "failend", failend }, { "answer", answer },
+    { "careless", careless }, { "wait", wait },       { "nap", nap },
+    { "doze", doze },         { "nonsense", nonsense },
 };
 
 static void edit(struct weir_session *s, weir_str list)

@@ -10,7 +10,7 @@ static struct {
     bool plain, pages;
 } program;
 
-/* ---- a module --------------------------------------------------------------------------------- */
+/* ---- a module -------------------------------------------------------------------------------- */
 
 struct visit {
     char trace[400];
@@ -239,7 +239,9 @@ int main(int argc, char **argv)
     };
     static const char *const some[] = { "127.0.0.0/8", NULL }, *const two[] = { "127.0.0.2", NULL };
     static const char *const wrong[] = { "127.0.0.0/99", NULL };
-    static const struct weir_user users[] = { { "ann", "secret" }, { "bob", "a:b" }, { NULL, NULL } };
+    static const struct weir_user users[] = {
+        { "ann", "secret" }, { "bob", "a:b" }, { NULL, NULL }
+    };
     static const struct weir_compression_config unpacking = { .decompress = true };
     static const struct weir_compression_config level = { .gzip_level = 10 };
     static const struct weir_access_config access = { .allow = some, .deny = two },

@@ -1,5 +1,5 @@
-/* one_upstream.h -- what most of these programs are told on their command line: where to listen and to
- * whom to go. */
+/* one_upstream.h -- what most of these programs are told on their command line: where to listen and
+ * to whom to go. */
 #ifndef ONE_UPSTREAM_H
 #define ONE_UPSTREAM_H
 

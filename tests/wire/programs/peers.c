@@ -1,5 +1,5 @@
-/* peers.c -- a proxy whose requests say what their peer is: `Peer-Sni: origin.test` and so on. The answer
- * tells whether it came over a connection that was there before. */
+/* peers.c -- a proxy whose requests say what their peer is: `Peer-Sni: origin.test` and so on. The
+ * answer tells whether it came over a connection that was there before. */
 #include "one_upstream.h"
 
 static weir_str asked(struct weir_session *s, const char *name)
