@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import asdict
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -24,6 +25,10 @@ from lib.report import MODES, spoilt                                            
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(ROOT, "bench/results")
+
+# What a program says of its figures: name, ..., ratio, interval, bound, verdict.
+VERDICT = re.compile(r"^(\S+) .*?([\d.]+) +([\d.]+) to ([\d.]+) +at most ([\d.]+): (.+)$",
+                     re.MULTILINE)
 
 HEAD = """\
 # What Weir costs
@@ -91,29 +96,83 @@ def wanted(bound):
     return f"{bound['metric']} {MODES[bound['mode']].format(**bound)}"
 
 
-def bound_rows(case, summaries):
+def program_rows(case, summary):
+    """The verdicts that a program has printed itself, with its interval."""
+    return "".join(
+        row([case, name, f"at most {most}", f"{ratio} [{low}, {high}]", verdict])
+        for name, ratio, low, high, most, verdict in VERDICT.findall(summary["text"]))
+
+
+def unmeasured_rows(case, part):
+    bounds = [{**asdict(b), "reference": " or ".join(b.reference)} for b in part.bounds]
+    return "".join(row([case, part.title, f"{b['subject']}: {wanted(b)}", "-", "not measured"])
+                   for b in bounds)
+
+
+def measured_rows(case, summary):
+    if summary["kind"] == "program":
+        return program_rows(case, summary)
+    return "".join(row([case, summary["part"], f"{b['subject']}: {wanted(b)}",
+                        interval_text(b if "median" in b else None), b["verdict"]])
+                   for b in summary["bounds"])
+
+
+def bound_rows(ordered):
+    """Every aim there is, in the order of the cases."""
     text = ""
-    for summary in summaries:
-        for b in summary.get("bounds", ()):
-            text += row([case, summary["part"], f"{b['subject']}: {wanted(b)}",
-                         interval_text(b if "median" in b else None), b["verdict"]])
-    return text
+    for name, case in CASES.items():
+        found = {summary["part"]: summary for summary in ordered.get(name, ())}
+        for part in case.parts:
+            text += measured_rows(name, found[part.title]) if part.title in found else \
+                unmeasured_rows(name, part)
+    return text + "".join(measured_rows(name, s) for name in PROGRAMS
+                          for s in ordered.get(name, ()))
 
 
-def losses(case, summary):
+def ours_beside(name, summary):
+    """Which of our figures the one of `name` is to be compared with; None: it is ours itself."""
+    medians = summary["medians"]
+    if name.startswith("weir") or name == "floor":
+        return None
+    alike = ["weir-" + name.partition("-")[2], "weir", *(b["subject"] for b in summary["bounds"])]
+    return next((n for n in alike if n in medians), None)
+
+
+def ahead(case, summary):
     """Where another proxy's median is lower than ours, and in how many rounds it was."""
-    if "weir" not in summary.get("medians", ()):
-        return ""
     column = KINDS[summary["kind"]].columns[0]
-    ours, text = summary["medians"]["weir"][column.metric], ""
     for name, medians in summary["medians"].items():
-        theirs = medians[column.metric]
-        if name in ("weir", "floor") or None in (ours, theirs) or ours <= theirs:
+        ours = ours_beside(name, summary)
+        if ours is None:
             continue
-        both = pairs(summary["rounds"], column.metric, "weir", name)
+        we, they = summary["medians"][ours][column.metric], medians[column.metric]
+        if None in (we, they) or we <= they:
+            continue
+        both = pairs(summary["rounds"], column.metric, ours, name)
         behind = sum(a > b for a, b in both)
-        text += f"- {case}, {summary['part']}: {name} {value_text(column, theirs)} against " \
-                f"{value_text(column, ours)} ({column.title}), in {behind} of {len(both)} rounds.\n"
+        yield f"- {case}, {summary['part']}: {name} {value_text(column, they)} against " \
+              f"{value_text(column, we)} ({column.title}), in {behind} of {len(both)} rounds.\n"
+
+
+def missed(case, summary):
+    """The aims that are not reached."""
+    for b in summary["bounds"]:
+        if b["verdict"].startswith("NOT"):
+            yield f"- {case}, {summary['part']}: {b['subject']} {wanted(b)} is not reached: " \
+                  f"{interval_text(b)}.\n"
+
+
+def anchor(heading):
+    """As a Markdown reader makes it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def losses(case, summaries, remarks):
+    """What is not reached and who is ahead; the remark on the case tells why."""
+    measured = [s for s in summaries if s["kind"] != "program"]
+    text = "".join(line for s in measured for line in (*missed(case, s), *ahead(case, s)))
+    if text and remarks.get(case):
+        text += f"  [Why, and what was tried](#{anchor(heading(case))})\n"
     return text
 
 
@@ -155,9 +214,12 @@ def part_section(summary, out):
     return text
 
 
+def heading(case):
+    return f"{case}: {CASES[case].about if case in CASES else PROGRAMS[case]}"
+
+
 def section(case, summaries, remarks, out):
-    about = CASES[case].about if case in CASES else PROGRAMS[case]
-    text = f"\n## {case}: {about}\n"
+    text = f"\n## {heading(case)}\n"
     for summary in summaries:
         if summary["kind"] == "program":
             text += f"\n```\n{summary['text'].rstrip()}\n```\n"
@@ -185,12 +247,11 @@ def machines(ordered):
 
 def page(ordered, remarks, out):
     text = HEAD + f"\nMachine: {machines(ordered)}.\n"
-    aims = "".join(bound_rows(case, parts) for case, parts in ordered.items())
-    if aims:
-        text += "\n## What was to be reached\n\n" + row(["case", "load", "aim", "measured", ""]) + \
-            row(["---"] * 5) + aims
-    lost = "".join(losses(case, s) for case, parts in ordered.items() for s in parts)
-    text += "\n## Where others are ahead\n\n" + (lost or "Nowhere in what was measured here.\n")
+    text += "\n## What was to be reached\n\nReached: the median of the rounds' ratios is within " \
+            "the bound,\nor its interval includes it.\n\n"
+    text += row(["case", "load", "aim", "measured", ""]) + row(["---"] * 5) + bound_rows(ordered)
+    lost = "".join(losses(case, parts, remarks) for case, parts in ordered.items())
+    text += "\n## Where we lose\n\n" + (lost or "Nowhere in what was measured here.\n")
     for case, summaries in ordered.items():
         text += section(case, summaries, remarks, out)
     return text

@@ -265,7 +265,8 @@ class Report(unittest.TestCase):
                              {"h2o": "it\n died"}, "notes": ["a note"]}), "when": when}
 
     def test_page(self):
-        program = about_program("parser", "512 heads: 143 ns", TOOLS)
+        program = about_program("parser", "512 heads: 143 ns\nAVX2  143.1  0.278  0.263 to 0.308  "
+                                "at most 0.45: reached\n", TOOLS)
         page, pictures = self.make([[self.summary("2026-01-02", 25.0), program],
                                     [self.summary("2026-01-01", 10.0)]],
                                    "# Remarks\n\n## post\n\nTried this.\n\n"
@@ -276,6 +277,13 @@ class Report(unittest.TestCase):
         self.assertIn("- post, POST 16 KiB, 64 connections: nginx 20.00 against 25.00 (CPU us), in "
                       "9 of 9 rounds.", page)
         self.assertNotIn("haproxy 30.00 against", page)
+        self.assertIn("- post, POST 16 KiB, 64 connections: weir cpu_us at most 0.95 x nginx is not "
+                      "reached: 1.250 [1.250, 1.250].", page)
+        self.assertIn("(#post-request-bodies-of-16-kib)\n", page)
+        self.assertIn("\n## post: request bodies of 16 KiB\n", page)
+        self.assertIn("| parser | AVX2 | at most 0.45 | 0.278 [0.263, 0.308] | reached |", page)
+        self.assertIn("| fields | 20 + 15 fields, 1 KiB, 64 connections | weir: cpu_us at most 0.9 x "
+                      "haproxy | - | not measured |", page)
         self.assertIn("a note. No figure for h2o: it died. In 9 of 9 rounds others used", page)
         self.assertIn("\nTried this.\n", page)
         self.assertNotIn("Not here.", page)

@@ -1,8 +1,9 @@
 """What one load costs another: requests that wait in a filter, beside requests that do not.
 
 In one process after the other, and then in the opposite order: the ordinary load alone, the waiting
-one alone, both at once, each in open loop, so that all three have the same rates. Of the processor time of both, what the waiting
-requests cost by themselves is taken off; the rest belongs to the ordinary ones:
+one alone, both at once, each in open loop, so that all three have the same rates. Of the processor
+time of both, what the waiting requests cost by themselves is taken off; the rest belongs to the
+ordinary ones:
 
     added = (CPU of both - waiting requests * CPU of one of them alone) / ordinary requests
             / CPU of an ordinary request alone
@@ -95,5 +96,6 @@ def figures_of(runs):
         "busy": runs["both"][-1]["busy"],
         "quiet_p99_us": runs["quiet"][-1]["results"][0]["classes"][0]["p99_us"],
         "p99_us": last[0]["classes"][0]["p99_us"],
-        **{key: max(run[key] for of in runs.values() for run in of) for key in ("foreign", "steal")},
+        **{key: max(run[key] for of in runs.values() for run in of)
+           for key in ("foreign", "steal")},
     }
