@@ -38,6 +38,7 @@ extern "C" {
 
 struct weir_body;
 
+/* An editor: see above. */
 typedef int weir_body_editor(struct weir_session *s, struct weir_body *in, struct weir_body *out);
 
 /* From upstream_response_filter or response_filter: the response body passes through `editor`. From
@@ -59,13 +60,14 @@ int weir_read(struct weir_body *in, weir_str *chunk);
 int weir_body_write(struct weir_body *out, weir_str chunk);
 
 /* Sends what was gathered: before an editor waits for something but its input. As
- * weir_body_write. */
+ * weir_body_write; may block. */
 int weir_flush(struct weir_body *out);
 
 #ifdef __cplusplus
 }
 #endif
 
+/* weir_body_write, for C strings and slices. */
 #define weir_write(out, chunk) weir_body_write((out), WEIR(chunk))
 
 #endif

@@ -13,8 +13,13 @@ extern "C" {
 #endif
 
 /* Where an error arose. */
-enum weir_source { WEIR_SRC_INTERNAL, WEIR_SRC_DOWNSTREAM, WEIR_SRC_UPSTREAM };
+enum weir_source {
+    WEIR_SRC_INTERNAL,   /* in the proxy itself */
+    WEIR_SRC_DOWNSTREAM, /* at the client */
+    WEIR_SRC_UPSTREAM,   /* at the upstream */
+};
 
+/* The table: calls X for each row. */
 /* clang-format off */
 #define WEIR_ERRORS(X) \
     /* ours */ \
@@ -86,6 +91,7 @@ enum weir_source { WEIR_SRC_INTERNAL, WEIR_SRC_DOWNSTREAM, WEIR_SRC_UPSTREAM };
     X(WEIR_EUPCERT,      -92, "upstream_certificate", UPSTREAM,  502, "the upstream's certificate is not to be trusted")
 /* clang-format on */
 
+/* What calls return in place of a result; docs/errors.md is the same table. */
 enum weir_error {
 #define X(name, number, why, source, status, text) name = number,
     WEIR_ERRORS(X)
@@ -93,7 +99,11 @@ enum weir_error {
 };
 
 /* Results: negative = an error above, 0 = go on, positive = an outcome that the call documents. */
-enum { WEIR_OK = 0, WEIR_ANSWERED = 1, WEIR_RETRY = 2 };
+enum {
+    WEIR_OK       = 0, /* go on */
+    WEIR_ANSWERED = 1, /* a phase has sent the response itself */
+    WEIR_RETRY    = 2, /* a phase wants another try */
+};
 
 /* Of an error: its `why=` word, its sentence, where it arose, its default status. For a number that
  * is no error: "none", "no error", WEIR_SRC_INTERNAL, 0. None blocks; the strings are static. */

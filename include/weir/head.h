@@ -68,6 +68,7 @@ bool weir_path_under(const struct weir_head *h, const char *prefix);
 }
 #endif
 
+/* The functions above, for C strings and slices. */
 #define weir_get(h, name)        weir_head_get((h), WEIR(name))
 #define weir_has(h, name)        weir_head_has((h), WEIR(name))
 #define weir_set(h, name, value) weir_head_set((h), WEIR(name), WEIR(value))

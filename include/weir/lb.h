@@ -1,4 +1,4 @@
-/* lb.h -- load balancing: a set of backends and a policy. */
+/* lb.h -- load balancing: a set of backends and a policy. None of these calls blocks. */
 #ifndef WEIR_LB_H
 #define WEIR_LB_H
 
@@ -11,28 +11,33 @@ extern "C" {
 struct weir_server;
 struct weir_lb;
 
+/* How the next backend is chosen: WEIR_ROUND_ROBIN takes them in turn. */
 enum weir_policy { WEIR_ROUND_ROBIN };
+
+/* How a backend is checked: WEIR_CHECK_NONE, not at all; WEIR_CHECK_TCP, by connecting to it. */
 enum weir_check { WEIR_CHECK_NONE, WEIR_CHECK_TCP };
 
 /* Checks of backends in the background. WEIR_CHECK_TCP connects and closes again; a backend that
  * speaks TLS is checked the same way. A backend gets requests until a check has failed, and its
  * very first check decides alone. Changes are logged (docs/log.md). */
 struct weir_lb_health {
-    enum weir_check kind;
+    enum weir_check kind;    /* none (the default): they count as healthy */
     weir_dur        every;   /* from start to start, a tenth more or less (1 s) */
     weir_dur        timeout; /* of one (1 s) */
     unsigned        rise;    /* good ones in a row that make an unhealthy backend healthy (2) */
     unsigned        fall;    /* failed ones in a row that make a healthy backend unhealthy (3) */
 };
 
+/* Room of weir_lb_config.backends, its NULL included. */
 enum { WEIR_LB_BACKENDS = 64 };
 
+/* What a load balancer is made of; zero is the default of all but `backends`. */
 struct weir_lb_config {
     /* Addresses as `1.2.3.4:80`, `[::1]:80`, `host:80`, `unix:/path`; the first NULL ends the
      * list. All addresses of a host name become backends; it is resolved at start and again
      * every 30 s. */
     const char           *backends[WEIR_LB_BACKENDS];
-    enum weir_policy      policy;
+    enum weir_policy      policy; /* WEIR_ROUND_ROBIN */
     struct weir_lb_health health; /* zero: all backends count as healthy */
 };
 
@@ -52,7 +57,7 @@ int weir_lb_pick(struct weir_lb *lb, struct weir_session *s, struct weir_peer *p
 /* A backend as it is now, for displays and metrics. */
 struct weir_lb_backend {
     char     name[128]; /* its address, as in the logs: "127.0.0.1:80" */
-    bool     healthy;
+    bool     healthy;   /* it gets requests */
     uint64_t requests; /* how often weir_lb_pick has chosen it */
     uint64_t failures; /* how many of these failed by its fault: not connected, cut off, too late */
 };

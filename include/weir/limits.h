@@ -45,7 +45,7 @@ enum { WEIR_RATE_KEYS = 1 << 20 };
 
 /* Makes one that counts in windows of this length, above 0. The server owns it, and frees it at its
  * end. NULL for another length or without memory: weir_server_run reports that. Before
- * weir_server_run only. */
+ * weir_server_run only. Never blocks. */
 struct weir_rate *weir_rate_new(struct weir_server *sv, weir_dur window);
 
 /* Counts `n` events of this key: how many it has had in its window, these included; UINT_MAX for

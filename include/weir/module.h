@@ -16,15 +16,14 @@ extern "C" {
 
 struct weir_module;
 
-/* A module at work in one request: `config` is what the service or weir_use gave it, `ctx` its
- * `ctx_size` zeroed bytes. `off`, set by any phase, ends its part in this request; `passes`, set by
- * a phase of heads, only for the bodies of this try and what trails them, which then go on as they
- * are. */
+/* A module at work in one request. */
 struct weir_use {
-    const struct weir_module *module;
-    const void               *config;
-    void                     *ctx;
-    bool                      off, passes;
+    const struct weir_module *module; /* which one it is */
+    const void               *config; /* what the service or weir_use gave it */
+    void                     *ctx;    /* its `ctx_size` zeroed bytes */
+    bool                      off;    /* set by any phase: its part in this request is over */
+    bool                      passes; /* set by a phase of heads: only for the bodies of this try
+                                         and what trails them, which then go on as they are */
 };
 
 /* Name the phases you care about. They do what those of struct weir_proxy with the same names do,
@@ -38,6 +37,8 @@ struct weir_module {
      * weir_server_run then reports it; and by weir_use, where the request then fails with it. */
     const char *(*check)(const void *config);
 
+    /* As the phases of struct weir_proxy with these names; `me` is the part that the module has in
+     * this request. */
     int (*early_request_filter)(struct weir_session *s, struct weir_use *me);
     int (*request_filter)(struct weir_session *s, struct weir_use *me);
     int (*connected_to_upstream)(struct weir_session *s, struct weir_use *me,
@@ -55,18 +56,22 @@ struct weir_module {
                                 bool end);
     int (*response_trailer_filter)(struct weir_session *s, struct weir_use *me,
                                    struct weir_head *trailers);
+
     /* All are told, the proxy first. Who comes behind one that has answered finds that in
      * weir_response. Also for a request whose head could not be read: then this is the first. */
     int (*fail_to_proxy)(struct weir_session *s, struct weir_use *me, int err);
+
+    /* Always, once, last; `err` is 0 or what the request failed with. */
     void (*logging)(struct weir_session *s, struct weir_use *me, int err);
 };
 
 /* A module of a service. Both must outlive the server. */
 struct weir_service_module {
-    const struct weir_module *module;
-    const void               *config;
+    const struct weir_module *module; /* NULL ends the list */
+    const void               *config; /* as the module wants it; NULL: all its defaults */
 };
 
+/* How many modules a service may have. */
 enum { WEIR_MODULES = 16 };
 
 /* For this request alone: one module more, behind those that are there already; its phases run from
@@ -87,16 +92,20 @@ struct weir_use *weir_used(struct weir_session *s, const struct weir_module *mod
  * been otherwise, a strong ETag becomes weak. Without Accept-Encoding nothing is compressed. */
 extern const struct weir_module weir_compression;
 
+/* Codings of content (RFC 9110 8.4.1): WEIR_GZIP, WEIR_BR (brotli), WEIR_ZSTD; WEIR_CODING_NONE
+ * ends a list of them. */
 enum weir_coding { WEIR_CODING_NONE, WEIR_GZIP, WEIR_BR, WEIR_ZSTD };
+
+/* How many there are. */
 enum { WEIR_CODINGS = 3 };
 
-/* All zero (or no configuration): the defaults in brackets. */
+/* Of weir_compression. All zero (or no configuration): the defaults in brackets. */
 struct weir_compression_config {
     enum weir_coding prefer[WEIR_CODINGS]; /* [zstd, br, gzip] those that are used; NONE ends it */
     unsigned           gzip_level;         /* 1 to 9 [6] */
     unsigned           br_level;           /* 1 to 11 [4] */
     unsigned           zstd_level;         /* 1 to 19 [3] */
-    uint64_t           min_length;         /* [256] */
+    uint64_t           min_length;         /* [256] bytes; what is shorter stays as it is */
     const char *const *types;    /* ends with NULL; `text/` stands for all that begin so [text,
                                     JSON, JavaScript, XML, SVG, fonts that are not compressed] */
     bool               decompress; /* what came compressed is unpacked for clients that do not say
@@ -108,13 +117,19 @@ struct weir_compression_config {
  * Authorization. */
 extern const struct weir_module weir_basic_auth;
 
-struct weir_user { const char *name, *password; };
+/* Who may come in. */
+struct weir_user {
+    const char *name, *password; /* compared byte for byte */
+};
 
+/* Of weir_basic_auth. */
 struct weir_basic_auth_config {
-    const char             *realm; /* [restricted] */
+    const char             *realm; /* [restricted] as clients show it */
     const struct weir_user *users; /* ends with a NULL name */
+
     /* In place of, or beside `users`: may this one in? May block. Without NUL bytes behind them. */
     bool (*check)(struct weir_session *s, weir_str name, weir_str password);
+
     bool pass; /* Authorization goes upstream */
 };
 
@@ -129,6 +144,7 @@ extern const struct weir_module weir_grpc_web;
  * socket may. */
 extern const struct weir_module weir_access;
 
+/* Of weir_access. */
 struct weir_access_config {
     const char *const *allow; /* networks (`10.0.0.0/8`, `::1`), ends with NULL; NULL: everybody */
     const char *const *deny;  /* likewise; NULL: nobody */
@@ -137,9 +153,11 @@ struct weir_access_config {
 /* Who is about to connect, before TLS and before any byte is read: see the field connection_filter
  * of struct weir_service. */
 struct weir_connection {
-    const char *client; /* `1.2.3.4:5678`, `[::1]:5678` or `unix:` */
+    const char *client; /* `1.2.3.4:5678`, `[::1]:5678` or `unix:`, until the filter returns */
+
+    /* Not to be used directly. */
     struct {
-        const void *address;
+        const void *address; /* the client's */
     } internal;
 };
 

@@ -10,7 +10,7 @@ extern "C" {
 
 struct weir_session;
 
-/* Versions of HTTP, negotiated by ALPN (RFC 7301) where there is TLS. */
+/* Versions of HTTP (H1: HTTP/1.1, H2: HTTP/2), negotiated by ALPN (RFC 7301) where there is TLS. */
 enum { WEIR_H1 = 1, WEIR_H2 = 2 };
 
 /* Zeroed before each call of upstream_peer. Slices must live as long as the session (weir_printf
@@ -43,7 +43,7 @@ struct weir_peer {
     /* Set by weir_peer_address and weir_lb_pick; not to be written directly. */
     struct {
         const void *address;  /* a resolved address, owned by the session or a backend */
-        const void *backend;
+        const void *backend;  /* of a load balancer; NULL: none */
         const char *name;     /* for logs: as it was configured */
     } internal;
 };

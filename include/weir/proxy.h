@@ -123,11 +123,14 @@ struct weir_proxy {
  * Body filters do not see the bytes of a tunnel; weir_bytes_received and weir_bytes_sent count
  * them. */
 
+/* Room of the arrays of a service: WEIR_LISTENERS of `listen`, WEIR_TRUSTED of `trusted`,
+ * WEIR_ERROR_PAGES of `error_pages`. */
 enum { WEIR_LISTENERS = 16, WEIR_TRUSTED = 16, WEIR_ERROR_PAGES = 16 };
 
-/* Where a service listens: `1.2.3.4:80`, `[::1]:80`, `:80` (all, IPv4 and IPv6), `unix:/path`;
- * port 0 lets the kernel choose. */
+/* Where a service listens, and how. */
 struct weir_listen {
+    /* `1.2.3.4:80`, `[::1]:80`, `:80` (all, IPv4 and IPv6), `unix:/path`; port 0 lets the kernel
+     * choose. */
     const char *addr;
 
     /* Without `cert` it is plain, and WEIR_H2 in `alpn` lets clients speak HTTP/2 at once, by prior
@@ -145,7 +148,7 @@ struct weir_listen {
  * adds to what clients inside `trusted` sent, and replaces for others. */
 enum weir_forwarding { WEIR_FORWARD_OFF, WEIR_FORWARD_REPLACE, WEIR_FORWARD_APPEND };
 
-/* In which fields: X-Forwarded-*, Forwarded (RFC 7239), or both. */
+/* In which fields: X is X-Forwarded-*, RFC7239 is Forwarded, BOTH both. */
 enum weir_forwarded_as { WEIR_FORWARDED_X, WEIR_FORWARDED_RFC7239, WEIR_FORWARDED_BOTH };
 
 /* What a client gets as the body of an error answer of ours: a file, read at the start (1 MiB at
@@ -153,7 +156,7 @@ enum weir_forwarded_as { WEIR_FORWARDED_X, WEIR_FORWARDED_RFC7239, WEIR_FORWARDE
 struct weir_error_page {
     int         status; /* 400 to 599; or 4 or 5: those of that class that have no other page */
     const char *file;   /* its path; NULL: `text` */
-    const char *text;
+    const char *text;   /* the page itself */
     const char *type;   /* Content-Type; NULL: "text/html; charset=utf-8" */
 };
 
@@ -161,8 +164,8 @@ struct weir_error_page {
  * default in brackets, WEIR_FOREVER switches off. Sizes and counts: 0 is the default,
  * WEIR_UNLIMITED switches off where that makes sense. */
 struct weir_service {
-    const struct weir_proxy *proxy;
-    void                    *state;
+    const struct weir_proxy *proxy;                   /* what it does with requests */
+    void                    *state;                   /* yours: weir_state */
     struct weir_listen       listen[WEIR_LISTENERS]; /* the first without an address ends it */
     struct weir_service_module modules[WEIR_MODULES]; /* <weir/module.h>; NULL ends them */
 
@@ -203,8 +206,8 @@ struct weir_service {
     uint64_t retry_percent;    /* [20] of requests: how many tries more there may be ... */
     uint64_t retry_rate;       /* [10] ... and so many a second beside them */
 
-    enum weir_forwarding   forwarding;
-    enum weir_forwarded_as forwarded_as;
+    enum weir_forwarding   forwarding;   /* [OFF] what upstreams are told of the client ... */
+    enum weir_forwarded_as forwarded_as; /* [X] ... and in which fields */
     const char *trusted[WEIR_TRUSTED]; /* addresses or networks (`10.0.0.0/8`, `::1`) for APPEND */
     bool        connect;               /* serve CONNECT (see "Tunnels"); otherwise: 405 */
 

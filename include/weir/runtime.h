@@ -12,11 +12,11 @@
  * thread-local variable, no pthread mutex, and no C++ catch block. Coroutines end by returning
  * only; no exception may leave one.
  *
- * All calls that block are for coroutines only (elsewhere they fail: WEIR_EINVALID), end at their
- * timeout (WEIR_ETIMEOUT; 0: look once, do not wait; WEIR_FOREVER: no bound of their own), and
- * with WEIR_ECANCELED once the coroutine is cancelled: by its scope, because a client has left, or
- * because the process ends. That lasts: every later call says so too, and what is left to do is to
- * clean up and return. */
+ * None of these calls blocks but those that say so. Such calls are for coroutines only (elsewhere
+ * they fail: WEIR_EINVALID), end at their timeout (WEIR_ETIMEOUT; 0: look once, do not wait;
+ * WEIR_FOREVER: no bound of their own), and with WEIR_ECANCELED once the coroutine is cancelled: by
+ * its scope, because a client has left, or because the process ends. That lasts: every later call
+ * says so too, and what is left to do is to clean up and return. */
 #ifndef WEIR_RUNTIME_H
 #define WEIR_RUNTIME_H
 
@@ -81,7 +81,7 @@ int weir_blocking(int (*fn)(void *arg), void *arg);
 
 /* Its memory is yours, and its content the library's. */
 struct weir_scope {
-    uint64_t inside[12];
+    uint64_t inside[12]; /* not to be touched */
 };
 
 /* Never blocks, never fails. */
@@ -108,7 +108,7 @@ int weir_scope_end(struct weir_scope *sc, int rc);
 
 /* A mutex, free if it is all zeros. Its memory is yours, and must outlive its users. */
 struct weir_mutex {
-    uint64_t inside[4];
+    uint64_t inside[4]; /* not to be touched */
 };
 
 /* Waits for it also if it is cancelled, so there is nothing to check. Blocks. */
@@ -119,9 +119,10 @@ void weir_mutex_unlock(struct weir_mutex *m);
 
 /* A number of permits: to bound how many do something at once. Memory as of a mutex. */
 struct weir_semaphore {
-    uint64_t inside[6];
+    uint64_t inside[6]; /* not to be touched */
 };
 
+/* Before any other use: there are so many permits. Never blocks. */
 void weir_semaphore_init(struct weir_semaphore *s, uint64_t permits);
 
 /* Takes one permit, as soon as there is one. 0, WEIR_ETIMEOUT, WEIR_ECANCELED. Blocks. */

@@ -1,4 +1,5 @@
-/* server.h -- the process: options, services, signals, the end. */
+/* server.h -- the process: options, services, signals, the end. None of these calls blocks but those
+ * that say so. */
 #ifndef WEIR_SERVER_H
 #define WEIR_SERVER_H
 
@@ -11,14 +12,17 @@ extern "C" {
 
 struct weir_server;
 
-/* An option or operand of your own program. `set` gets the `state` given to weir_server_new_with
- * and the value (NULL for a flag) and returns NULL, or a static sentence that says what is wrong
- * with it. A row without a name takes the operands. At most 64 rows. */
+/* An option or operand of your own program. A row without a name takes the operands. At most 64
+ * rows. */
 struct weir_option {
     const char *name;     /* "listen" for --listen; NULL: operands */
     const char *value;    /* how help calls the value: "ADDR"; NULL: a flag */
     const char *help;     /* NULL: the option works and help does not tell of it */
+
+    /* Gets the `state` given to weir_server_new_with and the value (NULL for a flag); returns NULL,
+     * or a static sentence that says what is wrong with it. */
     const char *(*set)(void *state, const char *value);
+
     bool        required; /* it is a usage error to leave it out */
     const char *needs;    /* or to give it without the option of this name; NULL: it needs none */
 };
@@ -56,11 +60,11 @@ int weir_server_run(struct weir_server *sv);
  * weir_server_new until weir_server_run returns. */
 void weir_server_stop(struct weir_server *sv);
 
-/* What the server has done since weir_server_run began: its connections to upstreams. A request
- * went over one that was made for it (`opened`) or over one that was idle in the pool (`reused`):
- * reused / (opened + reused) is the share that needed no new connection. */
+/* What the server has done since weir_server_run began: its connections to upstreams. The share of
+ * requests that needed no new one is reused / (opened + reused). */
 struct weir_server_stats {
-    uint64_t upstream_opened, upstream_reused;
+    uint64_t upstream_opened;  /* made for a request */
+    uint64_t upstream_reused;  /* taken for a request from the pool, where they were idle */
     uint64_t upstream_evicted; /* idle ones closed to keep --pool */
     uint64_t upstream_expired; /* by their idle timeout */
     uint64_t upstream_closed;  /* by the upstream, while they were idle */

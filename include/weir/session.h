@@ -3,7 +3,7 @@
  * All of these are called from phases only. What they return lives until the phase `logging` has
  * returned; nothing is freed by you. A request is a strand: its phases never run at the same time,
  * so ctx needs no lock; but request-body and response phases take turns whenever one of them
- * blocks. A phase may resume on another thread after a call that blocks: keep no errno,
+ * blocks. None of these calls blocks but those that say so. A phase may resume on another thread after a call that blocks: keep no errno,
  * thread_local variable, pthread or std mutex across one. */
 #ifndef WEIR_SESSION_H
 #define WEIR_SESSION_H
@@ -140,32 +140,38 @@ void weir_set_buffer_request(struct weir_session *s, uint64_t bytes);
 /* The rate below which either side is cut off (WEIR_UNLIMITED: none). */
 void weir_set_min_rate(struct weir_session *s, uint64_t bytes_per_second);
 
-/* The deadlines of a service by these names; WEIR_TIMEOUT_REQUEST counts from the request's start,
- * WEIR_TIMEOUT_IDLE is how long the client's connection is kept after this request. A span of 0
- * changes nothing, WEIR_FOREVER switches off. (Those towards the upstream are in struct
+/* The deadlines of a service by these names. (Those towards the upstream are in struct
  * weir_peer.) */
 enum weir_timeout {
-    WEIR_TIMEOUT_REQUEST,
-    WEIR_TIMEOUT_BODY,
-    WEIR_TIMEOUT_SEND,
-    WEIR_TIMEOUT_IDLE,
+    WEIR_TIMEOUT_REQUEST, /* the whole request, from its start */
+    WEIR_TIMEOUT_BODY,    /* between two bytes of its body */
+    WEIR_TIMEOUT_SEND,    /* between two bytes that the client takes */
+    WEIR_TIMEOUT_IDLE,    /* how long the client's connection is kept after this request */
 };
+
+/* Sets one of them. A span of 0 changes nothing, WEIR_FOREVER switches off. */
 void weir_set_timeout(struct weir_session *s, enum weir_timeout which, weir_dur span);
 
 /* The client's connection ends after this request; its response says so. */
 void weir_close_client(struct weir_session *s);
 
+/* One of the two bodies of a request. */
+enum weir_body_of {
+    WEIR_REQUEST_BODY,  /* on its way up */
+    WEIR_RESPONSE_BODY, /* on its way down */
+};
+
 /* A promise that the body filter changes no byte of this body: see "Bodies" in <weir/proxy.h>. For
  * a request until upstream_request_filter returns, for a response until response_filter does (to
  * keep Range too, before upstream_request_filter). A filter that breaks its word fails the
  * request. */
-enum weir_body_of { WEIR_REQUEST_BODY, WEIR_RESPONSE_BODY };
 void weir_body_unchanged(struct weir_session *s, enum weir_body_of which);
 
 #ifdef __cplusplus
 }
 #endif
 
+/* weir_send_str, for C strings and slices. */
 #define weir_send(s, res, body) weir_send_str((s), (res), WEIR(body))
 
 #endif

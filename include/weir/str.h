@@ -1,4 +1,5 @@
-/* str.h -- slices of text and spans of time, the two values that every call passes around. */
+/* str.h -- slices of text and spans of time, the two values that every call passes around. None of
+ * these calls blocks. */
 #ifndef WEIR_STR_H
 #define WEIR_STR_H
 
@@ -14,13 +15,14 @@ extern "C" {
 /* A slice: `len` bytes from `ptr`. No NUL is promised. `{ NULL, 0 }` means absent, which is not the
  * same as empty (`ptr` set, `len` 0). Passed and copied by value; it owns nothing. */
 typedef struct {
-    const char *ptr;
-    size_t      len;
+    const char *ptr; /* the first byte; NULL: absent */
+    size_t      len; /* how many there are */
 } weir_str;
 
 /* A span of time in nanoseconds. In configurations 0 means "the default" and WEIR_FOREVER "off". */
 typedef int64_t weir_dur;
 
+/* Units, to be multiplied: 200 * WEIR_MS; and no bound at all. */
 #define WEIR_MS      ((weir_dur)1000000)
 #define WEIR_SEC     (1000 * WEIR_MS)
 #define WEIR_FOREVER ((weir_dur)INT64_MAX)
@@ -49,13 +51,13 @@ bool weir_parse_dur(const char *text, weir_dur *out);
  * false for anything else: zero, a sign, an overflow. */
 bool weir_parse_size(const char *text, uint64_t *out);
 
-/* WEIR() turns a C string (NULL: absent) or a slice into a slice; the macros of the other headers
- * apply it, so that literals and slices mix freely. */
+/* The slice itself: for WEIR. */
 static inline weir_str weir_str_same(weir_str s)
 {
     return s;
 }
 
+/* The text of a C string, which is not copied; NULL: absent. */
 static inline weir_str weir_str_from(const char *z)
 {
     weir_str s;
@@ -70,10 +72,13 @@ static inline weir_str weir_str_from(const char *z)
 static inline weir_str WEIR(weir_str s) { return s; }
 static inline weir_str WEIR(const char *z) { return weir_str_from(z); }
 #else
+/* Turns a C string (NULL: absent) or a slice into a slice; the macros of the other headers apply
+ * it, so that literals and slices mix freely. */
 #define WEIR(x) \
     _Generic((x), weir_str: weir_str_same, char *: weir_str_from, const char *: weir_str_from)(x)
 #endif
 
+/* The functions above, for C strings and slices. */
 #define weir_eq(a, b)        weir_str_eq(WEIR(a), WEIR(b))
 #define weir_eq_nocase(a, b) weir_str_eq_nocase(WEIR(a), WEIR(b))
 #define weir_starts(a, b)    weir_str_starts(WEIR(a), WEIR(b))
