@@ -63,6 +63,8 @@ bool weir_parse_dur(const char *text, weir_dur *out)
     };
     uint64_t ns;
 
+    if (text == NULL)
+        return false;
     if (strcmp(text, "off") == 0) {
         *out = WEIR_FOREVER;
         return true;
@@ -84,6 +86,8 @@ bool weir_parse_size(const char *text, uint64_t *out)
     };
     uint64_t bytes;
 
+    if (text == NULL)
+        return false;
     if (strcmp(text, "off") == 0) {
         *out = WEIR_UNLIMITED;
         return true;

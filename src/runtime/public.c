@@ -149,14 +149,19 @@ static struct channel *channel_in(struct weir_channel *ch)
 
 void weir_channel_free(struct weir_channel **ch)
 {
-    struct channel *inside = channel_in(*ch);
+    struct channel *inside;
 
+    if (ch == NULL)
+        return;
+    inside = channel_in(*ch);
     *ch = NULL;
     channel_free(&inside);
 }
 
 int weir_channel_send(struct weir_channel *ch, const void *item, weir_dur timeout)
 {
+    if (ch == NULL || item == NULL)
+        return WEIR_EINVALID;
     if (co_inside())
         return channel_send(channel_in(ch), item, public_until(timeout, WEIR_ETIMEOUT));
     if (timeout > 0)
@@ -166,6 +171,8 @@ int weir_channel_send(struct weir_channel *ch, const void *item, weir_dur timeou
 
 int weir_channel_receive(struct weir_channel *ch, void *item, weir_dur timeout)
 {
+    if (ch == NULL || item == NULL)
+        return WEIR_EINVALID;
     if (co_inside())
         return channel_receive(channel_in(ch), item, public_until(timeout, WEIR_ETIMEOUT));
     if (timeout > 0)
@@ -175,5 +182,6 @@ int weir_channel_receive(struct weir_channel *ch, void *item, weir_dur timeout)
 
 void weir_channel_close(struct weir_channel *ch)
 {
-    channel_close(channel_in(ch));
+    if (ch != NULL)
+        channel_close(channel_in(ch));
 }

@@ -17,6 +17,9 @@ static void check_listen(struct weir_server *sv, const struct weir_service *c)
         if (why != NULL)
             server_fail(sv, EXIT_FAILED, "weir_server_add: listen[%u] \"%.200s\": %s", i,
                         c->listen[i].addr, why);
+        if ((c->listen[i].alpn & ~(unsigned)(WEIR_H1 | WEIR_H2)) != 0)
+            server_fail(sv, EXIT_FAILED,
+                        "weir_server_add: listen[%u]: alpn is more than WEIR_H1 | WEIR_H2", i);
     }
 }
 

@@ -31,11 +31,11 @@ static unsigned distance(weir_str a, weir_str b)
 
 const char *weir_nearest(const char *word, const char *const *words)
 {
-    weir_str given = { word, strnlen(word, WORD_MAX) };
+    weir_str given = { word, word != NULL ? strnlen(word, WORD_MAX) : 0 };
     unsigned best = (unsigned)given.len / 2 + 1; /* further away than that is no likeness */
     const char *found = NULL;
 
-    for (size_t i = 0; words[i] != NULL; i++) {
+    for (size_t i = 0; words != NULL && words[i] != NULL; i++) {
         unsigned d = distance(given, (weir_str){ words[i], strnlen(words[i], WORD_MAX) });
 
         if (d < best) {

@@ -158,9 +158,10 @@ void weir_server_add(struct weir_server *sv, const struct weir_service *service)
     ensure(sv->magic == SERVER_MAGIC);
     if (sv == &no_server)
         return;
-    f = arena_alloc(&sv->arena, sizeof(*f));
+    f = service != NULL ? arena_alloc(&sv->arena, sizeof(*f)) : NULL;
     if (f == NULL) {
-        server_fail(sv, EXIT_FAILED, "weir_server_add: out of memory");
+        server_fail(sv, EXIT_FAILED, "weir_server_add: %s",
+                    service != NULL ? "out of memory" : "the service is NULL");
         return;
     }
     *f = (struct front){ .config = *service };
@@ -187,9 +188,10 @@ void weir_server_expect_peer(struct weir_server *sv, const struct weir_peer *pee
     ensure(sv->magic == SERVER_MAGIC);
     if (sv == &no_server)
         return;
-    p = arena_alloc(&sv->arena, sizeof(*p));
+    p = peer != NULL ? arena_alloc(&sv->arena, sizeof(*p)) : NULL;
     if (p == NULL) {
-        server_fail(sv, EXIT_FAILED, "weir_server_expect_peer: out of memory");
+        server_fail(sv, EXIT_FAILED, "weir_server_expect_peer: %s",
+                    peer != NULL ? "out of memory" : "the peer is NULL");
         return;
     }
     *p = (struct server_peer){ .next = sv->peers, .peer = *peer };
@@ -210,11 +212,12 @@ struct weir_lb *weir_lb_new(struct weir_server *sv, const struct weir_lb_config 
     ensure(sv->magic == SERVER_MAGIC);
     if (sv == &no_server)
         return NULL;
-    owned = arena_alloc(&sv->arena, sizeof(*owned));
+    owned = config != NULL ? arena_alloc(&sv->arena, sizeof(*owned)) : NULL;
     if (owned != NULL)
         *owned = (struct server_lb){ .lb = lb_new(config) };
     if (owned == NULL || owned->lb == NULL) {
-        server_fail(sv, EXIT_FAILED, "weir_lb_new: out of memory");
+        server_fail(sv, EXIT_FAILED, "weir_lb_new: %s",
+                    config != NULL ? "out of memory" : "the configuration is NULL");
         return NULL;
     }
     while (*end != NULL)

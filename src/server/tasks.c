@@ -10,9 +10,10 @@ void weir_server_add_task(struct weir_server *sv, int (*fn)(void *), void *arg)
     ensure(sv->magic == SERVER_MAGIC);
     if (server_is_none(sv))
         return;
-    t = arena_alloc(&sv->arena, sizeof *t);
+    t = fn != NULL ? arena_alloc(&sv->arena, sizeof *t) : NULL;
     if (t == NULL) {
-        server_fail(sv, EXIT_FAILED, "weir_server_add_task: out of memory");
+        server_fail(sv, EXIT_FAILED, "weir_server_add_task: %s",
+                    fn != NULL ? "out of memory" : "the function is NULL");
         return;
     }
     *t = (struct server_task){ .server = sv, .fn = fn, .arg = arg };

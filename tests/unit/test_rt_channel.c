@@ -174,6 +174,10 @@ static void closing(void **state)
     assert_int_equal(weir_channel_send(ch, &item, 0), 0);
     assert_int_equal(weir_channel_receive(ch, &item, 0), 0);
     weir_channel_free(&ch);
+    assert_int_equal(weir_channel_send(NULL, &item, 0), WEIR_EINVALID); /* one that could not be made */
+    assert_int_equal(weir_channel_receive(NULL, &item, 0), WEIR_EINVALID);
+    weir_channel_close(NULL);
+    weir_channel_free(&ch);
 }
 
 /* --- scopes --- */

@@ -91,6 +91,8 @@ static void setup_errors_name_call_and_place(void **state)
           "weir_server_add: trusted" },
         { { .proxy = &good, LISTEN, .server_name = "a\r\nb" },
           "weir_server_add: server_name: not short, printable ASCII" },
+        { { .proxy = &good, .listen = { { .addr = "127.0.0.1:0", .alpn = 4 } } },
+          "weir_server_add: listen[0]: alpn is more than" },
     };
     char *argv[] = { (char *)"prog", NULL };
 
@@ -156,6 +158,30 @@ static void bad_backends(void **state)
         assert_non_null(strstr(h.text, late ? "weir_lb_add" : "weir_lb_new"));
         assert_non_null(strstr(h.text, "\"nonsense\": "));
     }
+}
+
+static void nothing_given(void **state)
+{
+    char *argv[] = { (char *)"prog", NULL };
+    struct weir_server *sv = weir_server_new(1, argv);
+    struct heard h;
+
+    (void)state;
+    heard_init(&h);
+    weir_server_log_to(sv, hear, &h);
+    weir_server_keep_signals(sv);
+    weir_server_add(sv, NULL);
+    assert_null(weir_lb_new(sv, NULL));
+    weir_lb_add(NULL, "127.0.0.1:1");
+    weir_server_expect_peer(sv, NULL);
+    weir_server_add_task(sv, NULL, NULL);
+    assert_int_equal(weir_server_run(sv), 1);
+    assert_string_equal(h.text, "prog: weir_server_add: the service is NULL\n"
+                                "prog: weir_lb_new: the configuration is NULL\n"
+                                "prog: weir_server_expect_peer: the peer is NULL\n"
+                                "prog: weir_server_add_task: the function is NULL\n");
+    assert_null(weir_nearest("word", NULL));
+    assert_null(weir_nearest(NULL, (const char *const[]){ "word", NULL }));
 }
 
 /* ---- serving --------------------------------------------------------------------------------- */
@@ -328,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(setup_errors_name_call_and_place),
         cmocka_unit_test(other_errors),
+        cmocka_unit_test(nothing_given),
         cmocka_unit_test(bad_backends),
         cmocka_unit_test(it_serves_and_stops),
         cmocka_unit_test(it_serves_and_stops), /* again in the same process */

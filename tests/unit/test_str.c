@@ -30,6 +30,7 @@ static void spans(void **state)
         bool ok;
         weir_dur want;
     } cases[] = {
+        { NULL, false, 0 },
         { "", false, 0 },
         { "5", false, 0 },
         { "0", false, 0 },
@@ -75,6 +76,7 @@ static void sizes(void **state)
         bool ok;
         uint64_t want;
     } cases[] = {
+        { NULL, false, 0 },
         { "", false, 0 },
         { "0", false, 0 },
         { "0KiB", false, 0 },
