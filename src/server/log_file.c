@@ -14,9 +14,12 @@
 
 enum { LOOK_AGAIN_MS = 100 };
 
+/* A pipe with a name is opened both ways: then nobody has to read it yet, and no start waits. */
 static int open_path(const char *path, char *why, size_t size)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+    struct stat st;
+    int way = stat(path, &st) == 0 && S_ISFIFO(st.st_mode) ? O_RDWR : O_WRONLY;
+    int fd = open(path, way | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
 
     if (fd < 0)
         snprintf(why, size, "%m");
@@ -28,6 +31,17 @@ static bool may_wait(int fd)
     struct stat st;
 
     return fstat(fd, &st) != 0 || !S_ISREG(st.st_mode);
+}
+
+void log_file_standard(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 int log_file_open(struct log_file *f, const char *where, int standard, char *why, size_t size)

@@ -15,6 +15,10 @@ struct log_file {
     bool torn;        /* the last write ended within a line */
 };
 
+/* Standard input, output and error that are closed become /dev/null: otherwise a connection would
+ * take their number, and get our logs. Before anything else is opened. */
+void log_file_standard(void);
+
 /* `where`: a path, "-" for `standard`, "off". 0, or WEIR_EINTERNAL with the reason in `why`. */
 int log_file_open(struct log_file *f, const char *where, int standard, char *why, size_t size);
 void log_file_close(struct log_file *f);

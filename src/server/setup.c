@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "lb/lb.h"
 #include "limits/rate.h"
+#include "server/log_file.h"
 #include "server/server.h"
 #include "tls/tls.h"
 
@@ -27,6 +28,7 @@ struct weir_server *weir_server_new_with(int argc, char **argv, const char *usag
 {
     struct weir_server *sv;
 
+    log_file_standard();
     inject_start();
     sv = calloc(1, sizeof(*sv));
     if (sv == NULL)

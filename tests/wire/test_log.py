@@ -1,5 +1,7 @@
 """The logs: one JSON line for each request, nothing a peer can forge, nothing that is secret."""
 
+import json
+import os
 import re
 import signal
 
@@ -134,6 +136,29 @@ def test_log_to_stdout(weir, origin):
     p.wait(0)
     records = p.log(50, p.folder / "stdout")
     assert [r["target"] for r in records] == [f"/{i}" for i in range(50)]
+
+
+@quick
+def test_log_to_a_named_pipe(weir, origin, tmp_path):
+    """Its reader may come later, or never: the start does not wait, nor does the end."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    p = weir("--access-log", pipe, origin(), log=False)
+    p.ask(request("GET", "/early"))
+    with open(pipe, encoding="ascii") as reader:
+        assert json.loads(reader.readline())["target"] == "/early"
+    p.ask(request("GET", "/late"))
+    p.close_clients()
+    p.signal()
+    p.wait(0)
+
+
+@quick
+def test_closed_standard_files(weir, origin):
+    """No descriptor of ours takes the place of standard output, where the log would be written to it."""
+    p = weir(origin(), log=False, under=("sh", "-c", 'exec "$@" <&- >&-', "sh"))
+    assert p.ask(request()).body == b"ok"
+    assert [os.readlink(f"/proc/{p.process.pid}/fd/{fd}") for fd in (0, 1)] == ["/dev/null"] * 2
 
 
 def test_ids_are_unique(weir, origin):
