@@ -1,7 +1,7 @@
 /* session.h -- one request, as its phases see it.
  *
- * All of these are called from phases only. What they return lives until the phase `logging` has
- * returned; nothing is freed by you. A request is a strand: its phases never run at the same time,
+ * All of these are called from phases only, some also with a session of your own (<weir/fetch.h>).
+ * What they return lives until the phase `logging` has returned; nothing is freed by you. A request is a strand: its phases never run at the same time,
  * so ctx needs no lock; but request-body and response phases take turns whenever one of them
  * blocks. None of these calls blocks but those that say so. A phase may resume on another thread after a call that blocks: keep no errno,
  * thread_local variable, pthread or std mutex across one. */

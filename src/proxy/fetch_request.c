@@ -125,5 +125,7 @@ const char *fetch_unfit(const struct weir_session *s, struct fetch *f)
     if (before >= LOOP_MAX)
         return "a loop: too many proxies have asked one another";
     set_via(f, before);
+    if (!head_has_id(&f->req, FIELD_HOST)) /* RFC 9112 3.2 */
+        head_set_id(&f->req, FIELD_HOST, f->req.authority);
     return f->req.failed != 0 ? weir_error_text(f->req.failed) : NULL;
 }

@@ -127,7 +127,10 @@ void weir_session_free(struct weir_session **s)
     *s = NULL;
     if (own == NULL)
         return;
-    ensure(own->own);
+    if (!own->own) {
+        session_fail(own, WEIR_EINVALID, "weir_session_free: it is not one of weir_session_new");
+        return;
+    }
     record_error(own, own->err);
     done(container_of(own, struct own, session));
 }

@@ -186,6 +186,12 @@ static void heads_of_others(void **state)
     assert_null(fetch_of(s, &s->req));
     assert_non_null(fetch_unfit(s, NULL));
     assert_null(weir_fetched_body(s, first).ptr); /* nothing was fetched */
+    weir_set(second, "Host", "c");
+    assert_null(fetch_unfit(s, fetch_of(s, second)));
+    assert_str(weir_get(second, "Host"), "c");
+    weir_del(second, "Host"); /* there is one all the same */
+    assert_null(fetch_unfit(s, fetch_of(s, second)));
+    assert_str(weir_get(second, "Host"), "b");
     weir_set(first, "A", "b\r\nc");
     assert_non_null(fetch_unfit(s, fetch_of(s, first)));
     assert_null(fetch_unfit(s, fetch_of(s, second)));

@@ -338,6 +338,13 @@ def test_aside_has_no_client(fetch, origin, field, words):
     p.wait_text(f'"why":"invalid".*"detail":"{words}"')
 
 
+def test_session_of_a_request_is_not_freed(fetch, origin):
+    p = fetch(origin())
+    assert p.ask(ask("http://127.0.0.1/", "Fetch-In: free")).status == 500
+    p.wait_text('"detail":"weir_session_free: it is not one of weir_session_new"')
+    assert p.ask(request()).body == b"ok"
+
+
 def test_aside_loop(fetch, origin):
     """A copy for oneself comes to an end as well."""
     p = fetch(origin(), "--timeout-idle", "100ms")

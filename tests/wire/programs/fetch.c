@@ -4,7 +4,8 @@
  * `Fetch-Body`, `Fetch-Timeout`, `Fetch-Max`, `Fetch-Ca`, `Fetch-Alpn`; fields `Send-Name: value`
  * are set. The answer to the client: `status body`, or a 502 with why there is none. In
  * response_filter it becomes the field `Fetched`; in an editor it is the end of the body. With
- * `aside` a session of its own does it, when the request is over, and says what came of it. */
+ * `aside` a session of its own does it, when the request is over, and says what came of it; with
+ * `free` the request's session is freed, which is wrong. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -56,8 +57,11 @@ static weir_str fetched(struct weir_session *s)
 
 static int request_filter(struct weir_session *s)
 {
+    struct weir_session *own = s;
     weir_str got;
 
+    if (wanted_in(s, "free"))
+        weir_session_free(&own);
     if (!wanted_in(s, "request_filter"))
         return WEIR_OK;
     got = fetched(s);
