@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "base/inject.h"
 #include "runtime/spin.h"
 
 enum {
