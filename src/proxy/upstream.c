@@ -114,12 +114,13 @@ int upstream_choose(struct weir_session *s)
     peer->write_timeout = or_default(peer->write_timeout, svc->upstream_timeout);
     peer->idle_timeout = or_default(peer->idle_timeout, 60 * WEIR_SEC);
     peer->ping_after = or_default(peer->ping_after, 10 * WEIR_SEC);
-    set_try_limit(s);
+    TRY(retry_back_off(s));
+    set_try_limit(s); /* it begins when the wait before it is over */
     s->up_read =
         (struct pace){ .limit = s->limit, .gap = peer->read_timeout, .gap_err = WEIR_EUPTIME };
     s->up_write =
         (struct pace){ .limit = s->try_limit, .gap = peer->write_timeout, .gap_err = WEIR_EUPTIME };
-    return retry_back_off(s);
+    return 0;
 }
 
 /* May the request be sent once more, although a part of it may have been received? */

@@ -5,9 +5,10 @@ import threading
 
 import pytest
 
-from weirtest import OK, chunks, request, serve
+from weirtest import OK, chunks, request, serve, why
 from weirtest import h2 as wire
 from weirtest.h2origin import h2_script
+from weirtest.pairs import Down
 from weirtest.proxy import ROOT
 
 from test_phases import Phases, phases, told  # noqa: F401
@@ -366,6 +367,70 @@ def test_try_timeout_while_the_request_is_sent(weir, origin):
     assert p.ask(request("PUT", "/", body=body)).status == 200
     go.set()
     assert bytes(o.requests[-1].body) == body
+
+
+def test_try_timeout_begins_after_the_wait(weir, origin):
+    """A wait that is longer than a try leaves the try its time."""
+    o = origin(silent, serve(OK))
+    p = weir("--workers", 1, "--timeout-try", "300ms", "--retry-backoff", "1s", o)
+    assert p.ask(request()).status == 200 and p.log()[0]["tries"] == len(o.requests)
+
+
+def test_try_timeout_with_a_body_in_a_file(weir, origin):
+    """Each try has all of it, from the file and from memory."""
+    body = bytes(i * 7 % 251 for i in range(251)) * 1000
+    o = origin(silent, silent, serve(OK))
+    p = weir("--workers", 1, "--timeout-try", "500ms", "--retry-backoff", "1ms", "--replay", "1KiB",
+             "--replay-file", "1MiB", o)
+    assert p.ask(request("PUT", "/", body=body)).status == 200
+    assert {bytes(r.body) for r in o.requests} == {body} and len(o.requests) == p.log()[0]["tries"]
+
+
+def test_refused_beyond_the_budget(weir, origin):
+    """What was not processed may be sent again, but not for ever by everybody."""
+    def refuse(peer):
+        while (st := peer.accept()) is not None:
+            st.reset(wire.REFUSED_STREAM)
+    o = origin(h2_script(refuse))
+    p = weir("--workers", 1, "--retry-rate", 1, "--retry-budget", 1, "--retry-backoff", "off",
+             "--upstream-h2", o)
+    tries = []
+    for i in range(30):
+        assert p.ask(request("POST", "/", body=b"x")).status == 503
+        tries.append(p.log(i + 1)[i]["tries"])
+    assert tries[0] == 4 and tries[-1] == 1 and 10 <= sum(tries) - 30 < 20
+    p.wait_text('"budget_spent":true')
+
+
+@pytest.mark.parametrize("down", ["h1", "h2"])
+@pytest.mark.parametrize("size, status", [(65536, 200), (65537, 503)])
+def test_refused_at_the_bound(weir, origin, size, status, down):
+    """A body whose length nobody said, kept to its last byte; one more, and it goes up once."""
+    bodies = []
+
+    def script(peer):
+        st = peer.accept()
+        bodies.append(st.read())
+        st.reset(wire.REFUSED_STREAM)
+        while (st := peer.accept()) is not None:
+            bodies.append(st.read())
+            st.answer(200, b"ok")
+    p = weir("--h2c", "--upstream-h2", origin(h2_script(script)))
+    body = bytes(i * 7 % 251 for i in range(size))
+    assert Down(p, down).ask("POST", "/", body=body, known=False).status == status
+    assert bodies == [body] * (2 if status == 200 else 1)
+
+
+@pytest.mark.parametrize("down", ["h1", "h2"])
+def test_client_leaves_the_wait_before_a_try(weir, origin, down):
+    """Nothing goes out for who is gone, however long it would still have waited."""
+    o = origin(silent, serve(OK))
+    p = weir("--h2c", "--workers", 1, "--timeout-try", "100ms", "--retry-backoff", "1h", o)
+    sent = Down(p, down).request("GET")
+    p.wait_text('"level":"warning"')
+    sent.leave()
+    why(p, "client_gone")
+    assert len(o.requests) == 1
 
 
 # In the log.
