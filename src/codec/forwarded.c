@@ -68,6 +68,19 @@ weir_str forwarded_print(const struct forwarded *f, struct arena *arena)
     return (weir_str){ text, (size_t)(at - text) };
 }
 
+bool forwarded_goes_on(weir_str value)
+{
+    bool quoted = false;
+
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] == '"')
+            quoted = !quoted;
+        else if (value.ptr[i] == '\\' && quoted)
+            i++;
+    }
+    return value.len > 0 && !quoted;
+}
+
 enum forwards max_forwards(const struct weir_head *req, unsigned *left)
 {
     weir_str value = head_get_id(req, FIELD_MAX_FORWARDS);

@@ -121,9 +121,12 @@ static void add_forwarded(struct weir_session *s, struct weir_head *up, weir_str
                                                          .proto = proto },
                                     &s->arena);
 
-    if (head_has_id(up, FIELD_FORWARDED))
-        mine = arena_printf(&s->arena, WEIR_FMT ", " WEIR_FMT,
-                            WEIR_ARG(head_join_id(up, FIELD_FORWARDED, &s->arena)), WEIR_ARG(mine));
+    weir_str others = head_join_id(up, FIELD_FORWARDED, &s->arena);
+
+    if (others.ptr == NULL)
+        mine = others;
+    else if (forwarded_goes_on(others))
+        mine = arena_printf(&s->arena, WEIR_FMT ", " WEIR_FMT, WEIR_ARG(others), WEIR_ARG(mine));
     if (mine.ptr == NULL)
         up->failed = WEIR_ENOMEM;
     else

@@ -113,3 +113,17 @@ def test_rfc7239_repeated_fields(weir, origin):
                               "127.0.0.1"], ["Forwarded: for=1.1.1.1, for=2.2.2.2",
                                              'Forwarded: for="[::1]"'])
     assert got[3] == f'for=1.1.1.1, for=2.2.2.2, for="[::1]", {MINE}'
+
+
+@pytest.mark.parametrize("value, want", [
+    ('for="a', MINE),               # it would swallow ours
+    (r'for="a\"', MINE),
+    (r'for="a\\"', r'for="a\\", ' + MINE),
+    ('for="a";by="_b"', 'for="a";by="_b", ' + MINE),
+    ("", MINE),
+])
+def test_rfc7239_behind_odd_values(weir, origin, value, want):
+    """What a trusted client says goes on only if what stands behind it is read as ours."""
+    got = seen(weir, origin, ["--forwarded-as", "rfc7239", "--forwarded", "append", "--trusted",
+                              "127.0.0.1"], [f"Forwarded: {value}"])
+    assert got[3] == want
