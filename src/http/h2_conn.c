@@ -160,6 +160,8 @@ static int reader(void *conn)
         return 0; /* the connection becomes idle, or ends */
     if (rc == WEIR_EHEADTIME)
         h2_conn_fail(c, rc, NGHTTP2_NO_ERROR, NULL);
+    if (rc == WEIR_ENOMEM)
+        h2_conn_fail(c, rc, NGHTTP2_INTERNAL_ERROR, NULL);
     if (c->err == 0)
         c->eof = true;
     event_set(&c->wake);
@@ -217,7 +219,7 @@ static struct deadline next_step(struct h2_conn *c, bool idle)
     return until;
 }
 
-/* What is due, and what is there to be sent now. 1: more may be; 0: nothing is; < 0: it has ended. */
+/* What is due, and what is there to be sent now. 1: more may be; 0: nothing is; < 0: it ends. */
 static int step(struct h2_conn *c)
 {
     h2_end_step(c);

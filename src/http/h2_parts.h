@@ -75,7 +75,7 @@ struct h2_conn {
     _Atomic(struct h2_stream *) posted; /* newest first */
     _Atomic unsigned users;             /* the connection, and each strand that has a stream */
     _Atomic bool draining;
-    _Atomic bool writing;               /* it waits for its peer to take bytes, by its own deadline */
+    _Atomic bool writing;               /* it waits for its peer to take bytes, with a deadline */
     _Atomic unsigned open, limit; /* client: streams reserved; how many the peer takes */
     _Atomic bool full;            /* client: it takes no new ones any more */
 

@@ -169,10 +169,17 @@ static void reset_in(struct h2_conn *c)
         h2_spend(c, H2_COST_RESET, "too many RST_STREAM frames");
 }
 
+/* A server takes no new streams: those that wait for one that it has can go elsewhere at once. */
 static void goaway_in(struct h2_conn *c, uint32_t code)
 {
     atomic_store(&c->full, true);
     c->wants_h1 |= code == NGHTTP2_HTTP_1_1_REQUIRED;
+    for (struct link *l = c->streams.next; l != &c->streams && !c->server; l = l->next) {
+        struct h2_stream *st = container_of(l, struct h2_stream, link);
+
+        if (!st->head_out && !st->dropped)
+            h2_stream_over(st, c->wants_h1 ? WEIR_EUPH1 : WEIR_EUPREFUSED);
+    }
 }
 
 /* RFC 9218 7.1 */
@@ -252,9 +259,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         nghttp2_session_consume(session, id, len);
         return 0;
     }
-    if (!h2_stream_append(st, data, len))
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    return 0;
+    if (h2_stream_append(st, data, len))
+        return 0;
+    h2_conn_fail(c, WEIR_ENOMEM, NGHTTP2_INTERNAL_ERROR, NULL);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 void h2_recv_callbacks(nghttp2_session_callbacks *cb)

@@ -24,6 +24,18 @@ static void goaway_sent(struct h2_conn *c, uint32_t code)
     c->fault = nghttp2_http2_strerror(code);
 }
 
+/* From here on the peer may have seen the head: on_sent is called for a frame only with the next
+ * one. */
+static int on_sending(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
+{
+    struct h2_stream *st = h2_stream_by_id(conn, frame->hd.stream_id);
+
+    (void)session;
+    if (frame->hd.type == NGHTTP2_HEADERS && st != NULL)
+        st->head_out = true;
+    return 0;
+}
+
 /* A response that ends while its request is not read to the end: the client need not send the rest
  * (RFC 9113 8.1). */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
@@ -43,7 +55,6 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *c
     st = h2_stream_by_id(c, frame->hd.stream_id);
     if (st == NULL)
         return 0;
-    st->head_out = true;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     st->end_sent = true;
@@ -52,14 +63,17 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *c
     return 0;
 }
 
-/* A head or trailers too large for nghttp2: nobody shall wait for what will not come. */
+/* A head or trailers too large for nghttp2: nobody shall wait for what will not come. Of a request,
+ * or of a stream that is closed, the peer must not hear; on_stream_close tells us of those. */
 static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int error, void *conn)
 {
+    int32_t id = frame->hd.stream_id;
+
     (void)error;
     (void)conn;
-    if (frame->hd.type == NGHTTP2_HEADERS)
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-                                  NGHTTP2_INTERNAL_ERROR);
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat != NGHTTP2_HCAT_REQUEST &&
+        nghttp2_session_find_stream(session, id) != NULL)
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR);
     return 0;
 }
 
@@ -114,6 +128,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 
 void h2_sent_callbacks(nghttp2_session_callbacks *cb)
 {
+    nghttp2_session_callbacks_set_before_frame_send_callback(cb, on_sending);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_not_sent);
     nghttp2_session_callbacks_set_send_data_callback(cb, send_data);

@@ -48,8 +48,9 @@ static int make_out(struct h2_stream *st, const struct http_message *m, weir_str
     return 0;
 }
 
-/* Waits until what was lent is taken, or what is queued has become less. As long as the connection waits
- * for a slow peer, none of its streams is to blame: it has the same deadline for a byte to move. */
+/* Waits until what was lent is taken, or what is queued has become less. As long as the connection
+ * waits for a slow peer, none of its streams is to blame: it has the same deadline for a byte to
+ * move. */
 static int await_room(struct h2_stream *st, struct pace *pace)
 {
     for (;;) {

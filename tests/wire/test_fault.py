@@ -194,6 +194,7 @@ def test_serving(authority, origins, tmp_path, seed):
         assert p.process.poll() is None, "it died"
         assert not [s for s in seen if s == "forgotten" or str(s).startswith("wrong")], seen
         assert rate < 60 or 200 in seen
+        assert not re.search(r'"why":"h2_(protocol|abuse)"', p.text), "clients keep the rules"
         # all is served again, soon: accepting has resumed (a request may still be unlucky)
         poll(lambda: 200 in load_one(p, seed, context), "it serves again")
         p.signal()
