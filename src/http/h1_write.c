@@ -70,6 +70,8 @@ static bool is_interim(const struct http_message *m)
 
 static weir_str connection_value(const struct h1_conn *c, const struct http_message *m)
 {
+    if (m->upgrade.ptr != NULL && !m->tunnel && c->role == H1_SERVER && !c->http.persistent)
+        return LIT("upgrade, close");
     if (m->upgrade.ptr != NULL)
         return LIT("upgrade");
     if (m->tunnel)

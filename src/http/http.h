@@ -23,7 +23,7 @@ struct http_message {
     weir_str length_as;     /* a Content-Length to state without a body (HEAD, 304) */
     bool te_trailers;       /* a request: its client takes trailers (RFC 9110 10.1.4) */
     weir_str date;          /* for a response without one; absent: none is added */
-    weir_str upgrade;       /* the protocols that a request offers, or that a 101 switches to */
+    weir_str upgrade;       /* what a request offers, a 101 switches to, a 426 wants */
     bool tunnel;            /* a 101, or a 2xx to CONNECT: no body follows, but a tunnel */
 };
 

@@ -123,6 +123,9 @@ static struct http_message plan_response(struct weir_session *s, weir_str piece,
         .date = http_date_now(),
     };
 
+    /* RFC 9110 15.5.22: it must say which, and whoever asks for it through us gets it. */
+    if (s->res.status == 426 && s->req.minor > 0 && head_has_id(&s->up_res, FIELD_UPGRADE))
+        m.upgrade = head_join_id(&s->up_res, FIELD_UPGRADE, &s->arena);
     if (body_may_grow_down(s)) {
         m.framing = body_reframe(m.framing, piece, end && up->trailers == NULL);
         m.length_as = (weir_str){ NULL, 0 };

@@ -128,6 +128,20 @@ def test_upgrade_that_is_not_taken_and_the_body_stays_framed(weir, origin):
     assert not {"upgrade", "connection"} & names(o.requests[1])
 
 
+@pytest.mark.parametrize("status, sent, want", [
+    ("426 Upgrade Required", {}, ("foo/2, bar", "upgrade")),
+    ("426 Upgrade Required", {"fields": ["Connection: close"]}, ("foo/2, bar", "upgrade, close")),
+    ("426 Upgrade Required", {"version": "HTTP/1.0"}, (None, "close")),
+    ("200 OK", {}, (None, None)),
+])
+def test_what_a_426_wants(weir, origin, status, sent, want):
+    """RFC 9110 15.5.22: it has to say so. Other responses advertise what only the next hop speaks."""
+    o = origin(serve(f"HTTP/1.1 {status}\r\nConnection: upgrade\r\nUpgrade: foo/2\r\nUpgrade: bar\r\n"
+                     "Content-Length: 0\r\n\r\n".encode()))
+    res = weir(o).client().ask(request("GET", "/", *sent.get("fields", ()), version=sent.get("version", "HTTP/1.1")))
+    assert (res.get("Upgrade"), res.get("Connection")) == want
+
+
 @pytest.mark.parametrize("target, host", [("h:80", "h:80"), ("127.0.0.1:80", "127.0.0.1:80"), ("[::1]:1", "[::1]:1")])
 def test_connect_is_not_allowed(weir, origin, target, host):
     o = origin()
