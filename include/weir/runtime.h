@@ -175,7 +175,8 @@ int weir_accept(struct weir_listener *l, weir_dur timeout, struct weir_stream **
  * accepted are reset. Blocks for a moment, also if cancelled. */
 void weir_listener_close(struct weir_listener **l);
 
-/* Connects to `addr`, as of a backend (names are looked up, and their addresses tried in turn). 0;
+/* Connects to `addr`, as of a backend: names are looked up, within the timeout, and remembered for
+ * 30 s or until none of their addresses can be reached; those are tried in turn. 0;
  * WEIR_EREFUSED, WEIR_ECONNECT, WEIR_EDNS, WEIR_ECONNTIME (its timeout), WEIR_ETIMEOUT (a scope's
  * limit), WEIR_ECANCELED, WEIR_ENOMEM (or no descriptor), WEIR_EINVALID (no address). Blocks. */
 int weir_connect(const char *addr, weir_dur timeout, struct weir_stream **stream);

@@ -16,13 +16,13 @@
 #include "net/connect.h"
 #include "net/linger.h"
 #include "net/listen.h"
-#include "net/resolve.h"
+#include "net/names.h"
 #include "runtime/channel.h"
 #include "runtime/public.h"
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
 
-enum { SOCKETS = 16, BACKLOG = 4096, NAME_ADDRESSES = 16, WHY = 512 };
+enum { SOCKETS = 16, BACKLOG = 4096, WHY = 512 };
 
 #define NO_DESCRIPTOR_WAIT (100 * WEIR_MS)
 
@@ -147,7 +147,7 @@ static int connect_any(const struct addr *to, int n, struct deadline until, stru
 
 static int connect_text(const char *text, struct deadline until, struct weir_stream *st)
 {
-    struct addr found[NAME_ADDRESSES];
+    struct addr found[NAMES_ADDRESSES];
     struct addr_spec spec;
     const char *why;
     char host[256];
@@ -159,8 +159,13 @@ static int connect_text(const char *text, struct deadline until, struct weir_str
         return connect_to(&spec.addr, until, st);
     memcpy(host, spec.host.ptr, spec.host.len);
     host[spec.host.len] = '\0';
-    n = resolve(host, spec.addr.port, found, NAME_ADDRESSES, &why);
-    return n < 0 ? n : connect_any(found, n, until, st);
+    n = names_find(host, spec.addr.port, found, until, &why);
+    if (n < 0)
+        return n;
+    n = connect_any(found, n, until, st);
+    if (n < 0)
+        names_forget(host);
+    return n;
 }
 
 int weir_connect(const char *addr, weir_dur timeout, struct weir_stream **stream)

@@ -34,7 +34,7 @@ static int find_addresses(struct weir_session *s, struct fetch *f)
         f->count = 1;
         return 0;
     }
-    n = fetch_resolve(f->host.ptr, f->port, f->addrs, s->limit, &why);
+    n = names_find(f->host.ptr, f->port, f->addrs, s->limit, &why);
     if (why != NULL)
         return session_fail(s, n, why);
     if (n < 0)
@@ -210,7 +210,7 @@ static int fetch(struct weir_session *s, struct weir_session *sub, struct fetch 
             return 0;
     }
     if (is_connect_error(rc))
-        fetch_forget(f->host.ptr);
+        names_forget(f->host.ptr);
     return rc;
 }
 

@@ -5,10 +5,7 @@
 #include <weir/fetch.h>
 
 #include "codec/head.h"
-#include "net/addr.h"
-#include "runtime/deadline.h"
-
-enum { FETCH_ADDRESSES = 4 };
+#include "net/names.h"
 
 struct fetch {
     struct weir_head req;
@@ -18,7 +15,7 @@ struct fetch {
     weir_str host;    /* without brackets; a NUL follows */
     const char *name; /* for weir_why: host and port */
     uint16_t port;
-    struct addr addrs[FETCH_ADDRESSES];
+    struct addr addrs[NAMES_ADDRESSES];
     unsigned count, turn;
     const struct weir_fetch_options *options;
     const struct weir_head *answer; /* NULL: none yet */
@@ -32,14 +29,5 @@ struct fetch *fetch_of(const struct weir_session *s, const struct weir_head *hea
 /* What is wrong with it before it is sent; NULL: nothing, and it now tells by Via how many have
  * asked before. */
 const char *fetch_unfit(const struct weir_session *s, struct fetch *f);
-
-/* fetch_names.c: the addresses of `host` with `port`, for a while from memory. Blocks. Their number
- * (above 0); WEIR_EDNS, with `*why` = a static sentence; the deadline's error; WEIR_ECANCELED,
- * WEIR_ENOMEM, WEIR_ESTACKS. */
-int fetch_resolve(const char *host, uint16_t port, struct addr out[FETCH_ADDRESSES],
-                  struct deadline until, const char **why);
-
-/* None of them could be reached: the next time they are looked up. */
-void fetch_forget(const char *host);
 
 #endif

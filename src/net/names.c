@@ -1,14 +1,15 @@
-/* fetch_names.c -- the names that fetches ask for: looked up beside those who wait for them, so
- * that each may leave at its deadline, and remembered for a while.
+/* names.c -- look-ups that run beside those who wait for them, so that each may leave at its
+ * deadline, and a memory of what was found.
  *
  * Each name has one place by its hash. Names that share one drive each other out, which costs no
  * more than a look-up. All who ask for a name at once share one, since the name service may take
  * long when it is in trouble, and the helper threads that ask it are few. */
+#include "net/names.h"
+
 #include <stdlib.h>
 
 #include "base/hash.h"
 #include "net/resolve.h"
-#include "proxy/fetch.h"
 #include "runtime/co.h"
 #include "runtime/runtime.h"
 #include "runtime/sem.h"
@@ -23,7 +24,7 @@ struct look_up {
     struct co_sem over; /* more permits than anybody takes, once it is */
     int found;          /* then: how many, or an error with `why` */
     const char *why;
-    struct addr addrs[FETCH_ADDRESSES];
+    struct addr addrs[NAMES_ADDRESSES];
     char host[HOST_MAX + 1];
 };
 
@@ -32,7 +33,7 @@ struct place {
     struct look_up *next; /* what will be known; NULL: nobody has asked */
     unsigned count;       /* 0: nothing is known */
     int64_t until;
-    struct addr addrs[FETCH_ADDRESSES];
+    struct addr addrs[NAMES_ADDRESSES];
     char host[HOST_MAX + 1];
 };
 
@@ -75,7 +76,7 @@ static void run(void *arg)
 {
     struct look_up *l = arg;
 
-    l->found = resolve(l->host, 0, l->addrs, FETCH_ADDRESSES, &l->why);
+    l->found = resolve(l->host, 0, l->addrs, NAMES_ADDRESSES, &l->why);
     finish(l);
 }
 
@@ -164,8 +165,8 @@ static int await(struct look_up *l, struct addr *out, struct deadline until, con
     return n;
 }
 
-int fetch_resolve(const char *host, uint16_t port, struct addr out[FETCH_ADDRESSES],
-                  struct deadline until, const char **why)
+int names_find(const char *host, uint16_t port, struct addr out[NAMES_ADDRESSES],
+               struct deadline until, const char **why)
 {
     struct look_up *l = NULL;
     int n;
@@ -183,7 +184,7 @@ int fetch_resolve(const char *host, uint16_t port, struct addr out[FETCH_ADDRESS
     return n;
 }
 
-void fetch_forget(const char *host)
+void names_forget(const char *host)
 {
     struct place *p = place_of(host);
 
