@@ -3,9 +3,9 @@
 #include "runtime/blocking.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
+#include "runtime/sys.h"
 #include "runtime/worker.h"
 
 enum { IDLE_SECONDS = 10 };
@@ -101,13 +101,12 @@ static void *helper(void *arg)
 static bool start_helper(void)
 {
     pthread_t thread;
-    sigset_t all, before;
+    sigset_t before;
     bool started;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sys_signals_block(&before);
     started = pthread_create(&thread, NULL, helper, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sys_signals_set(&before);
     if (started)
         pthread_detach(thread);
     return started;

@@ -3,7 +3,6 @@
 
 #include <limits.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -139,15 +138,14 @@ static void join_workers(unsigned first, unsigned end)
 /* Threads that leave all signals to the program. */
 static int start_workers(void)
 {
-    sigset_t all, before;
+    sigset_t before;
     unsigned n = 0;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sys_signals_block(&before);
     while (n < rt.count &&
            pthread_create(&rt.workers[n]->thread, NULL, worker_main, rt.workers[n]) == 0)
         n++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sys_signals_set(&before);
     if (n == rt.count)
         return 0;
     atomic_store_explicit(&rt.exiting, true, memory_order_release);

@@ -289,6 +289,22 @@ WRAPPER ssize_t sys_splice(int from, int to, size_t len)
     return RETRY(splice, direct_splice(from, to, cut(len)));
 }
 
+void sys_signals_block(sigset_t *before)
+{
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
+    sigset_t set;
+
+    sigfillset(&set);
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+        sigdelset(&set, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &set, before);
+}
+
+void sys_signals_set(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 WRAPPER bool sys_barriers(void)
 {
     return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;

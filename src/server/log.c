@@ -5,7 +5,6 @@
 #include "server/log.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "runtime/sys.h"
 #include "server/log_file.h"
 #include "server/log_ring.h"
 
@@ -238,13 +238,12 @@ static int open_files(const char *access, const char *error, char *why, size_t s
 /* A thread to which no signal is delivered: those are the caller's business. */
 static int start_thread(void)
 {
-    sigset_t all, old;
+    sigset_t before;
     int rc;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sys_signals_block(&before);
     rc = pthread_create(&lg.thread, NULL, run, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    sys_signals_set(&before);
     return rc == 0 ? 0 : WEIR_ENOMEM;
 }
 

@@ -2,6 +2,7 @@
 what was wrong, and the next one is served."""
 
 import pathlib
+import signal
 
 import pytest
 
@@ -62,3 +63,11 @@ def test_right(proxy, version, what, phases, body):
         r = ask(proxy, version, what, phase)
         assert (r.status, r.body) == (200, body)
     assert ask(proxy, version, "", "").status == 200
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_overflow(proxy, phase):
+    """A stack that ends is a bug of the program: the process says whose, and aborts."""
+    proxy.client().send(request("GET", "/overflow", f"At: {phase}"))
+    proxy.wait_text(f"weir: stack overflow in misuse, phase {phase} ")
+    proxy.wait(-signal.SIGABRT)

@@ -72,6 +72,20 @@ static int no_deadline(struct weir_session *s)
     return WEIR_OK;
 }
 
+/* Ends the process, with a name. */
+static int deep(struct weir_session *s, const volatile char *above, int level)
+{
+    volatile char big[4096];
+
+    big[0] = above[0];
+    return level == 0 ? weir_respond(s, 200, "there was room\n") : deep(s, big, level - 1) + big[0];
+}
+
+static int overflow(struct weir_session *s)
+{
+    return deep(s, "", 1000000);
+}
+
 /* What may be NULL, as the headers say. */
 static int no_head(struct weir_session *s)
 {
@@ -108,6 +122,7 @@ static const struct {
     { "/no_balancer", no_balancer },   { "/no_format", no_format },
     { "/no_function", no_function },   { "/no_deadline", no_deadline },
     { "/no_head", no_head },           { "/no_options", no_options },
+    { "/overflow", overflow },
 };
 
 static int act(struct weir_session *s, const char *phase)
