@@ -77,6 +77,30 @@ void forward_sent(struct weir_session *s)
         http_carry_on(s->down, true);
 }
 
+void forward_pause(struct weir_session *s)
+{
+    int64_t now = rt_now();
+
+    if (s->upload_asks == 0 || s->try_limit.at == INT64_MAX || s->try_limit.err != WEIR_ETRYTIME)
+        return;
+    s->try_limit = deadline_min(deadline_in(s->try_limit.at, now - s->upload_asks, WEIR_ETRYTIME),
+                                s->limit);
+    s->up_write.limit = s->try_limit;
+    s->upload_asks = now;
+}
+
+/* The next piece of the body. A slow client is no fault of the upstream. */
+static int ask_client(struct weir_session *s, weir_str *piece)
+{
+    int rc;
+
+    s->upload_asks = rt_now();
+    rc = forward_take(s, piece, &s->down_read);
+    forward_pause(s);
+    s->upload_asks = 0;
+    return rc;
+}
+
 /* The helper: what is left of the request body. */
 static int upload(void *arg)
 {
@@ -91,7 +115,7 @@ static int upload(void *arg)
             continue;
         if (rc < 0)
             return rc == WEIR_ECANCELED ? rc : session_fail(s, rc, s->down->fault);
-        rc = forward_take(s, &piece, &s->down_read);
+        rc = ask_client(s, &piece);
         if (rc == WEIR_ANSWERED)
             scope_cancel(&s->scope, WEIR_ECANCELED); /* no response is waited for: see `forward` */
         if (rc != 0)
@@ -152,6 +176,7 @@ int forward(struct weir_session *s)
 
     s->uploading = s->upload_broken = false;
     s->upload_moved = rt_now();
+    s->upload_asks = 0;
     s->up_trailers = NULL;
     http_carry_on(s->down, false);
     replay_rewind(s);

@@ -8,6 +8,9 @@
  * `pace` it may be that nothing was there; WEIR_ANSWERED, < 0). Blocks with `pace`. */
 int forward_take(struct weir_session *s, weir_str *piece, struct pace *pace);
 
+/* The time for which the client has been waited for since this was last asked is not the try's. */
+void forward_pause(struct weir_session *s);
+
 /* A piece to the upstream, the first with its head. One that takes no more is no error here, but
  * noted (s->upload_broken). Blocks. */
 int forward_up(struct weir_session *s, const struct http_message *m, weir_str piece, bool end);

@@ -33,8 +33,12 @@ static int await_head(struct weir_session *s)
         until = head_deadline(s, forward_client_waits(s));
         head_init(&s->up_res, &s->arena, 0);
         rc = http_read_head(up, &s->up_res, s->req.method_id, until);
+        if (rc == WEIR_ETRYTIME)
+            forward_pause(s);
         if (rc == WEIR_EEXPECT)
             TRY(tell_to_continue(s));
+        else if (rc == WEIR_ETRYTIME && s->try_limit.at > until.at)
+            continue;
         else if (rc != WEIR_EUPTIME)
             return rc;
         else if (s->uploading && !s->upload.done)

@@ -84,6 +84,7 @@ struct weir_session {
     struct scope scope;
     struct task upload, tunnel;
     int64_t upload_moved; /* when the upstream last took a byte */
+    int64_t upload_asks;  /* since then it is the client that is waited for; 0: it is not */
     bool uploading;       /* the task was started */
     int64_t moved;        /* when the tunnel last moved a byte */
 

@@ -2,13 +2,14 @@
 
 import re
 import threading
+import time
 
 import pytest
 
 from weirtest import OK, chunks, request, serve, why
 from weirtest import h2 as wire
 from weirtest.h2origin import h2_script
-from weirtest.pairs import Down
+from weirtest.pairs import Down, ends
 from weirtest.proxy import ROOT
 
 from test_phases import Phases, phases, told  # noqa: F401
@@ -374,6 +375,34 @@ def test_try_timeout_begins_after_the_wait(weir, origin):
     o = origin(silent, serve(OK))
     p = weir("--workers", 1, "--timeout-try", "300ms", "--retry-backoff", "1s", o)
     assert p.ask(request()).status == 200 and p.log()[0]["tries"] == len(o.requests)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("up", ["h1", "h2"])
+@pytest.mark.parametrize("down", ["h1", "h2"])
+def test_try_timeout_is_not_for_slow_clients(weir, origin, down, up):
+    """The upstream has nothing to answer yet; when it has, its time goes on."""
+    slow = []
+
+    def answer(x):
+        body = x.read()
+        if x.target == "/slow" and not slow:
+            slow.append(x)
+            x.gone()
+        x.begin(200, length=len(body))
+        x.piece(body)
+    o = origin(ends(answer)[up])
+    p = weir("--h2c", *(["--upstream-h2"] if up == "h2" else []), "--workers", 1, "--timeout-try",
+             "300ms", "--retry-backoff", "1ms", o)
+    for i, target in enumerate(("/good", "/slow")):
+        sent = Down(p, down).request("PUT", target, length=10)
+        for piece in (b"hello", b"world"):
+            time.sleep(0.7)
+            sent.piece(piece)
+        if down == "h2":
+            sent.finish()
+        assert sent.answer().body == b"helloworld"
+        assert p.log(i + 1)[i]["tries"] > i
 
 
 def test_try_timeout_with_a_body_in_a_file(weir, origin):
