@@ -2,7 +2,8 @@
  *
  * A head keeps its fields in the order and spelling in which they came. Names are compared without
  * case (RFC 9110 5.1). What these calls return lives as long as the session, unless said otherwise.
- * None of them blocks. NULL in the place of a head is one without fields: what is set in it is lost.
+ * None of them blocks. NULL in the place of a head is one without fields: what is set in it is
+ * lost.
  *
  * Calls that change a head return nothing: a failure leaves the head as it was and marks it, and
  * the phase that used it fails with WEIR_EFIELD (a name that is no token, CR, LF, NUL or another

@@ -17,7 +17,8 @@ extern "C" {
  * cancelled (the client left, the process ends): then such calls return an error at once. They
  * return 0 to go on, a negative error (forwarded, or made by weir_fail), or an outcome named here.
  * WEIR_ANSWERED, after weir_respond or weir_send, ends the request from any phase that runs before
- * a response head has left (0 after such an answer means the same). In the order in which they run: */
+ * a response head has left (0 after such an answer means the same). In the order in which they
+ * run: */
 struct weir_proxy {
     const char *name;     /* for logs and reports */
     size_t      ctx_size; /* bytes for weir_ctx, zeroed for each request */

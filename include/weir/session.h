@@ -65,8 +65,9 @@ struct weir_tls {
     bool        resumed;          /* an earlier session went on */
 };
 
-/* That of the client's connection (into `*out`, if that is not NULL); that of the upstream's, from connected_to_upstream to the end of
- * this try. False, and all zero, without TLS (or without a connection). */
+/* That of the client's connection (into `*out`, if that is not NULL); that of the upstream's, from
+ * connected_to_upstream to the end of this try. False, and all zero, without TLS (or without a
+ * connection). */
 bool weir_client_tls(struct weir_session *s, struct weir_tls *out);
 bool weir_upstream_tls(struct weir_session *s, struct weir_tls *out);
 

@@ -27,7 +27,7 @@ int answer_send(struct weir_session *s, struct weir_head *res, weir_str body)
 {
     bool bodyless = res->status == 204 || res->status == 304;
     bool head_only = s->req.method_id == METHOD_HEAD;
-    struct http_message m = { .head = res, .date = http_date_now() };
+    struct http_message m = { .head = res };
 
     if (s->own)
         return session_fail(s, WEIR_EINVALID, "there is no client to answer");
@@ -44,6 +44,7 @@ int answer_send(struct weir_session *s, struct weir_head *res, weir_str body)
     }
     if (s->service->server_name.len > 0 && !head_has_id(res, FIELD_SERVER))
         head_set_id(res, FIELD_SERVER, s->service->server_name);
+    m.date = http_date_now();
     answer_settle(s);
     s->status = res->status;
     s->told = res;

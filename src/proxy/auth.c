@@ -92,14 +92,23 @@ static int refuse(struct weir_session *s, const struct weir_basic_auth_config *c
     return weir_send(s, res, "401 Unauthorized\n");
 }
 
+/* As it is, between quotes in a field. */
+static bool may_be_quoted(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text == '"' || *text == '\\' || (unsigned char)*text < ' ' || *text == 0x7f)
+            return false;
+    return true;
+}
+
 static const char *check(const void *config)
 {
     const struct weir_basic_auth_config *c = config;
 
     if (c == NULL || (c->users == NULL && c->check == NULL))
         return "weir_basic_auth needs users, or a check";
-    if (c->realm != NULL && strpbrk(c->realm, "\"\\") != NULL)
-        return "the realm of weir_basic_auth has a quote or a backslash";
+    if (c->realm != NULL && !may_be_quoted(c->realm))
+        return "the realm of weir_basic_auth has a quote, a backslash or a control character";
     for (const struct weir_user *u = c->users; u != NULL && u->name != NULL; u++)
         if (u->password == NULL || strchr(u->name, ':') != NULL)
             return "a user of weir_basic_auth has no password, or a colon in his name";

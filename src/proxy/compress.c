@@ -63,24 +63,42 @@ struct wishes {
     bool said;  /* there is an Accept-Encoding */
 };
 
-/* RFC 9110 12.4.2: `q=` of the parameters; 0 for one that is malformed. */
+static weir_str without_blanks(weir_str s)
+{
+    while (s.len > 0 && is_blank(s.ptr[0]))
+        s = (weir_str){ s.ptr + 1, s.len - 1 };
+    return s;
+}
+
+/* RFC 9110 12.4.2: 0 or 1, with up to three digits behind a point; a negative one is malformed. */
+static int qvalue(weir_str q)
+{
+    static const int place[] = { WEIGHT_MAX, 0, 100, 10, 1 };
+    int n = 0;
+
+    if (q.len == 0 || q.len > ARRAY_LEN(place) || (q.len > 1 && q.ptr[1] != '.'))
+        return -1;
+    for (size_t i = 0; i < q.len; i++) {
+        if (i != 1 && !is_digit(q.ptr[i]))
+            return -1;
+        n += i != 1 ? (q.ptr[i] - '0') * place[i] : 0;
+    }
+    return n <= WEIGHT_MAX ? n : -1;
+}
+
+/* What stands behind a coding: nothing, or `;q=`. 0 for what is malformed: it asks for nothing. */
 static int weight_of(weir_str parameters)
 {
-    static const int place[] = { 100, 10, 1 };
-    weir_str q = parameters;
-    int n;
+    weir_str q = without_blanks(parameters);
 
-    while (q.len > 0 && (q.ptr[0] == ';' || is_blank(q.ptr[0])))
-        q = (weir_str){ q.ptr + 1, q.len - 1 };
     if (q.len == 0)
         return WEIGHT_MAX;
-    if (q.len < 3 || (q.ptr[0] | 0x20) != 'q' || q.ptr[1] != '=' || q.ptr[2] < '0' ||
-        q.ptr[2] > '1')
+    if (q.ptr[0] != ';')
         return 0;
-    n = (q.ptr[2] - '0') * WEIGHT_MAX;
-    for (size_t i = 4; i < q.len && i < 7 && is_digit(q.ptr[i]); i++)
-        n += (q.ptr[i] - '0') * place[i - 4];
-    return MIN(n, WEIGHT_MAX);
+    q = without_blanks((weir_str){ q.ptr + 1, q.len - 1 });
+    if (q.len < 2 || (q.ptr[0] | 0x20) != 'q' || q.ptr[1] != '=')
+        return 0;
+    return MAX(qvalue((weir_str){ q.ptr + 2, q.len - 2 }), 0);
 }
 
 static enum weir_coding coding_of(weir_str name)
@@ -182,14 +200,15 @@ static bool long_enough(const struct weir_session *s, uint64_t least)
 
 static void vary(struct weir_session *s, struct weir_head *res)
 {
+    weir_str others;
+
     if (head_lists_token(res, FIELD_VARY, LIT("*")) ||
         head_lists_token(res, FIELD_VARY, LIT("Accept-Encoding")))
         return;
-    if (head_has_id(res, FIELD_VARY))
-        weir_set(res, "Vary", weir_printf(s, WEIR_FMT ", Accept-Encoding",
-                                          WEIR_ARG(head_join_id(res, FIELD_VARY, &s->arena))));
-    else
-        weir_set(res, "Vary", "Accept-Encoding");
+    others = head_join_id(res, FIELD_VARY, &s->arena);
+    weir_set(res, "Vary",
+             weir_printf(s, WEIR_FMT "%sAccept-Encoding", WEIR_ARG(others),
+                         others.len > 0 ? ", " : ""));
 }
 
 static void weaken(struct weir_session *s, struct weir_head *res)

@@ -189,6 +189,8 @@ int fields_for_upstream(struct weir_session *s)
     struct weir_head *up = &s->up_req;
     int rc;
 
+    if (s->uses != NULL)
+        modules_next_try(s);
     TRY(head_copy_end_to_end(up, &s->req, &s->arena));
     if (body_may_grow_down(s) || s->whole) { /* its filter is to see whole bodies */
         head_del_id(up, FIELD_RANGE);

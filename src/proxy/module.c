@@ -114,6 +114,12 @@ int modules_request(struct weir_session *s)
     ALL(s, UP, false, request_filter, );
 }
 
+void modules_next_try(struct weir_session *s)
+{
+    for (unsigned i = 0; i < s->uses->count; i++)
+        s->uses->use[i].passes = false;
+}
+
 int modules_connected(struct weir_session *s)
 {
     ALL(s, UP, false, connected_to_upstream, WITH(&s->peer, s->reused));
@@ -121,8 +127,6 @@ int modules_connected(struct weir_session *s)
 
 int modules_upstream_request(struct weir_session *s, struct weir_head *req)
 {
-    for (unsigned i = 0; i < s->uses->count; i++)
-        s->uses->use[i].passes = false; /* what was said in an earlier try */
     ALL(s, UP, false, upstream_request_filter, WITH(req));
 }
 

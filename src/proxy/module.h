@@ -16,6 +16,9 @@ struct uses {
 /* Those of the service. 0 or WEIR_ENOMEM. */
 int modules_begin(struct weir_session *s);
 
+/* Forgets what was said of the bodies of an earlier try. */
+void modules_next_try(struct weir_session *s);
+
 /* A phase of each, in the order of its direction, until one does not return 0. */
 int modules_early_request(struct weir_session *s);
 int modules_request(struct weir_session *s);

@@ -9,8 +9,8 @@
  * been left (coroutines switch back to the worker before their strand is looked at again). A
  * wake-up that comes by itself takes two swaps: the waker's, and the one that ends the run.
  *
- * No wake-up is lost: a push, or NEWS, that comes after the runner has looked changes the word. Then
- * its closing compare-and-swap (PENDING -> 0) fails, and it looks again. */
+ * No wake-up is lost: a push, or NEWS, that comes after the runner has looked changes the word.
+ * Then its closing compare-and-swap (PENDING -> 0) fails, and it looks again. */
 #include "runtime/worker.h"
 
 enum { STRAND_BUDGET = 64 };

@@ -122,9 +122,9 @@ static ssize_t negative(ssize_t result)
     return likely(result >= 0) ? result : -errno;
 }
 
-/* The calls of a request without the C library's functions: those are points at which a thread may be
- * cancelled, which in a process of several threads takes two locked instructions each. Sanitizers
- * have to see the functions. */
+/* The calls of a request without the C library's functions: those are points at which a thread may
+ * be cancelled, which in a process of several threads takes two locked instructions each.
+ * Sanitizers have to see the functions. */
 enum { DIRECT = !SANITIZE_ADDRESS && !SANITIZE_THREAD };
 
 static ssize_t direct_recv(int fd, void *buf, size_t len, int flags)

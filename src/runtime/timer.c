@@ -5,12 +5,12 @@
  * the wheel looks at the deadline and puts the entry there. Both sides store their own word and
  * then load the other's, with a full barrier between, so that one of them sees the other.
  *
- * Deadlines are set many thousand times for each entry that comes up. So, where the kernel can do it,
- * who sets one has no barrier of his own: who takes entries out of the wheel has one made in all
- * threads (membarrier), after he has stored "no entry" and before he looks at deadlines. A setter
- * whose barrier comes after his two steps has been heard, as the deadline is looked at later; one
- * whose barrier comes before his load finds that there is no entry; and what lies between the two
- * steps is both. */
+ * Deadlines are set many thousand times for each entry that comes up. So, where the kernel can do
+ * it, who sets one has no barrier of his own: who takes entries out of the wheel has one made in
+ * all threads (membarrier), after he has stored "no entry" and before he looks at deadlines. A
+ * setter whose barrier comes after his two steps has been heard, as the deadline is looked at
+ * later; one whose barrier comes before his load finds that there is no entry; and what lies
+ * between the two steps is both. */
 #include "runtime/worker.h"
 
 #include "runtime/sys.h"

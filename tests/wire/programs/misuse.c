@@ -1,5 +1,5 @@
-/* misuse.c -- a proxy that uses the library wrongly: the path of a request names how, its field At in
- * which phase (request_filter). */
+/* misuse.c -- a proxy that uses the library wrongly: the path of a request names how, its field At
+ * in which phase (request_filter). */
 #include "one_upstream.h"
 
 static int send_nothing(struct weir_session *s)
