@@ -64,10 +64,9 @@ void h2_client_watch(struct h2_conn *c, void (*settled)(void *owner), void *owne
                      weir_dur silence);
 
 /* A stream for one request, by the strand that makes it; h2_stream_end gives it back. NULL if the
- * connection takes no more now (as many as the peer allows are open) or will never again (h2_over).
+ * connection takes no more now (as many as the peer allows are open) or will never again.
  * The caller makes sure that it is served. */
 struct h2_stream *h2_open(struct h2_conn *c);
-bool h2_over(const struct h2_conn *c);
 unsigned h2_open_count(const struct h2_conn *c);
 
 /* Why it ended, for the log: 0 if in order; `*fault`: words, or NULL. */

@@ -94,11 +94,6 @@ void h2_free(struct h2_conn **conn)
     h2_leave(c);
 }
 
-bool h2_over(const struct h2_conn *c)
-{
-    return atomic_load(&c->full);
-}
-
 unsigned h2_open_count(const struct h2_conn *c)
 {
     return atomic_load(&c->open);

@@ -138,7 +138,7 @@ static int why_over(const struct h2_conn *c, const struct h2_stream *st)
         return WEIR_EUPCUT;
     if (c->err == WEIR_EUPH2)
         return WEIR_EUPH2;
-    return st->head_out ? WEIR_EUPCLOSED : WEIR_EUPREFUSED;
+    return st->head_out ? WEIR_EUPCLOSED : h2_refused(c);
 }
 
 static void fail_all(struct h2_conn *c)

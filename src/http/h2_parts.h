@@ -237,6 +237,12 @@ static inline void h2_stream_reset(struct h2_stream *st, uint32_t code)
     nghttp2_submit_rst_stream(st->conn->session, NGHTTP2_FLAG_NONE, st->id, code);
 }
 
+/* What a request of which the peer has seen nothing is told. */
+static inline int h2_refused(const struct h2_conn *c)
+{
+    return c->wants_h1 ? WEIR_EUPH1 : WEIR_EUPREFUSED;
+}
+
 static inline weir_str h2_text(const nghttp2_vec v)
 {
     return (weir_str){ (const char *)v.base, v.len };

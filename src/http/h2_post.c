@@ -52,7 +52,7 @@ static void send_head(struct h2_stream *st, struct h2_out *o, bool alone)
     } else if (submit_request(st, o, with) != 0) {
         atomic_store(&c->full, true);
         st->closed = true;
-        h2_stream_over(st, WEIR_EUPREFUSED);
+        h2_stream_over(st, h2_refused(c));
     }
 }
 

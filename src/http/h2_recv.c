@@ -178,7 +178,7 @@ static void goaway_in(struct h2_conn *c, uint32_t code)
         struct h2_stream *st = container_of(l, struct h2_stream, link);
 
         if (!st->head_out && !st->dropped)
-            h2_stream_over(st, c->wants_h1 ? WEIR_EUPH1 : WEIR_EUPREFUSED);
+            h2_stream_over(st, h2_refused(c));
     }
 }
 
