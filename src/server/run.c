@@ -107,13 +107,16 @@ static int prepare_fronts(struct weir_server *sv)
     return 0;
 }
 
-static void warn_of_certificates(const struct weir_server *sv)
+/* While only the configuration is tested there is no log: then as errors are said. */
+static void warn_of_certificates(const struct weir_server *sv, bool test)
 {
     for (const struct front *f = sv->fronts; f != NULL; f = f->next) {
         for (unsigned i = 0; i < WEIR_LISTENERS; i++) {
             const char *warning = f->tls[i] != NULL ? tls_server_warning(f->tls[i]) : NULL;
 
-            if (warning != NULL)
+            if (warning != NULL && test)
+                log_say("%s: warning: %s", sv->cmdline.program, warning);
+            else if (warning != NULL)
                 log_message("warning", "%s", warning);
         }
     }
@@ -171,7 +174,7 @@ static int accept_and_wait(struct weir_server *sv)
         accept_stop();
         return rc;
     }
-    warn_of_certificates(sv);
+    warn_of_certificates(sv, false);
     print_ready(sv);
     inject_serving();
     rc = tasks_start(sv);
@@ -300,8 +303,10 @@ static int run(struct weir_server *sv)
     if (rc < 0 && sv->failed == 0)
         server_fail(sv, EXIT_FAILED, "cannot start: %s", weir_error_text(rc));
     say_faults(sv);
-    if (test && sv->failed == 0)
+    if (test && sv->failed == 0) {
+        warn_of_certificates(sv, true);
         log_say("configuration ok");
+    }
     return sv->failed;
 }
 

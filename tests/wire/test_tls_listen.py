@@ -453,10 +453,13 @@ def test_certificate_and_key_in_one_file(weir, origin, authority):
 
 
 @quick
-def test_an_expired_certificate_is_served_with_a_warning(weir, origin, authority):
+def test_an_expired_certificate_is_served_with_a_warning(weir, origin, authority, tmp_path):
     crt, key = authority.expired("server", "origin.test")
     p = weir(origin(), "--cert", crt, "--key", key, **LISTEN)
     assert re.search(r'"level":"warning".*server\.crt: the certificate expired on \d{4}-', p.text)
+    done = run(tmp_path, "proxy", "-t", "--listen-tls", "127.0.0.1:0", "--cert", crt, "--key", key, "127.0.0.1:9")
+    assert done.returncode == 0
+    assert re.fullmatch(r"weir: warning: .*: the certificate expired on .*\nconfiguration ok\n", done.stderr)
     context = authority.client()
     with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
         p.client(tls=context, name="origin.test")
