@@ -38,6 +38,8 @@ void h2_admit_ready(struct h2_conn *c, struct h2_stream *st)
 
 static void start(struct h2_conn *c, struct h2_stream *st)
 {
+    st->started = true;
+    c->begun--;
     c->running++;
     atomic_fetch_add_explicit(&c->users, 1, memory_order_relaxed);
     if (c->config->open(st, c->owner) == 0)
@@ -67,8 +69,7 @@ void h2_admit_start(struct h2_conn *c)
             c->born_end = &st->next_post;
             continue;
         }
-        c->begun--;
-        if (st->closed) { /* before it was started */
+        if (st->closed) {
             h2_credit_rest(st);
             event_set(&c->wake);
             h2_stream_free(st);

@@ -56,7 +56,8 @@ struct h2_stream {
     struct h2_in *block; /* the header block being received */
     struct h2_out *sending, **sending_end, *sent;
     int32_t id;
-    bool listed; /* in conn->streams */
+    bool listed;  /* in conn->streams */
+    bool started; /* server: there is or was a strand for it, or none could be made */
     bool head_in, head_out, out_ended, end_sent, dropped, closed;
     bool squeezed;  /* the window left to it is hardly worth a frame */
     bool malformed; /* what came on it broke the rules */
@@ -82,7 +83,7 @@ struct h2_conn {
     /* the connection's strand */
     struct link streams, lingering;
     unsigned running; /* strands that have a stream */
-    unsigned begun;   /* server: streams whose strand is not started yet */
+    unsigned begun;   /* server: streams that are open and whose strand is not started yet */
     uint64_t requests;
     struct h2_stream *born, **born_end; /* to be started, oldest first, linked by next_post */
     weir_str feed;                      /* what is given to nghttp2 next */

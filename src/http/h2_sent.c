@@ -117,7 +117,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     if (st == NULL)
         return 0;
     st->closed = true;
-    if (c->server && !st->head_in)
+    if (c->server && !st->started)
         c->begun--;
     if (st->dropped || (c->server && !st->head_in)) /* its strand has ended, or was never started */
         h2_stream_free(st);
