@@ -64,7 +64,7 @@ def read_plain(reader, size):
     checker.take(bytes(reader.buf))
     reader.buf.clear()
     while checker.count < size:
-        data = reader.sock.recv(min(1 << 20, size - checker.count))
+        data = reader.sock.recv(min(BLOCK, size - checker.count))  # as much as TWICE can tell
         assert data, f"the end after {checker.count} bytes"
         checker.take(data)
 
