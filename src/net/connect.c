@@ -49,9 +49,12 @@ static int await_connected(struct slot *slot, struct deadline until)
     return flags & SLOT_READY ? 0 : WEIR_ECONNECT;
 }
 
+/* What is gone when net_connect waits: who waits shall touch one page (runtime/stack.h). */
+#define OWN_FRAME static __attribute__((noinline))
+
 /* Where a connection is to come from. Its port is chosen when it is known where it goes, so that
  * many connections may share one. */
-static int bind_to(int fd, const struct addr *from)
+OWN_FRAME int bind_to(int fd, const struct addr *from)
 {
     static const int on = 1;
     struct sockaddr_storage ss;
@@ -63,7 +66,7 @@ static int bind_to(int fd, const struct addr *from)
 
 /* A dead port from which the kernel may let connections begin: sooner or later it takes that very
  * port for us, and both ends are this socket (RFC 9293 3.5, the simultaneous open). */
-static bool reached_itself(int fd, const struct addr *to, const struct addr *from)
+OWN_FRAME bool reached_itself(int fd, const struct addr *to, const struct addr *from)
 {
     struct addr own;
 
