@@ -99,7 +99,12 @@ static void remove_from(struct weir_head *h, enum field_id id, weir_str name, ui
 
 struct field *head_first_id(const struct weir_head *h, enum field_id id)
 {
-    return find(h, id, (weir_str){ "", 0 }, 0);
+    if (!head_has_id(h, id))
+        return NULL;
+    for (uint32_t i = 0; i < h->count; i++)
+        if (h->fields[i].id == id)
+            return &h->fields[i];
+    return NULL;
 }
 
 struct field *head_next_id(const struct weir_head *h, const struct field *f)

@@ -19,7 +19,7 @@ enum { HEAD_ALONE = 4096 };
 static int make_room(struct h1_conn *c)
 {
     if (c->buf == NULL) {
-        c->buf = c->full ? buf_wide_get() : NULL;
+        c->buf = c->full || (c->roomy && !c->http.heard) ? buf_wide_get() : NULL;
         c->cap = BUF_WIDE;
         if (c->buf == NULL) {
             c->buf = buf_get();
@@ -62,6 +62,8 @@ static int fill(struct h1_conn *c, struct pace *pace)
     most = room(c);
     n = stream_read(&c->net, c->buf + c->end, most, pace);
     c->full = n == (ssize_t)most;
+    if (!c->http.heard)
+        c->roomy = n >= BUF_SIZE && c->role == H1_SERVER;
     if (n > 0)
         c->end += (uint32_t)n;
     else

@@ -168,7 +168,8 @@ static int send_all(struct h1_conn *c, struct output *out, struct pace *pace)
     uint64_t before = pace->bytes;
     int rc;
 
-    TRY(co_check());
+    if (c->net.filter != NULL) /* before it may say that a record is on its way */
+        TRY(co_check());
     rc = stream_write(&c->net, out->iov, out->n, pace);
     if (rc < 0 && (pace->bytes != before || c->net.filter != NULL))
         c->http.head_sent = true; /* a record of TLS may be on its way as well */

@@ -168,6 +168,7 @@ static bool arm(struct downstream *d)
     h1_release(h1);
     if (d->speaks != SPEAKS_H2)
         d->net = h1->net;
+    d->roomy = h1->roomy;
     d->h1 = NULL;
     if (slot_arm(d->net.slot, idle_until(d)))
         return true;
@@ -251,6 +252,7 @@ static void serve(void *owner)
 
     h1_init(&h1, H1_SERVER, d->net, &d->service->limits);
     h1_secured(&h1);
+    h1.roomy = d->roomy;
     d->h1 = &h1;
     slot_watch(d->net.slot);
     if (d->speaks == SPEAKS_TLS_FIRST)

@@ -26,7 +26,8 @@ struct downstream {
     void *_Atomic user;    /* weir_connection_ctx; NULL: none */
     uint32_t requests;     /* begun on this connection; at its limit it stays */
     uint8_t speaks;        /* enum speaks */
-    bool h2c;              /* HTTP/2 may begin by prior knowledge */
+    bool h2c : 1;          /* HTTP/2 may begin by prior knowledge */
+    bool roomy : 1;        /* as in `h1`, while it is idle */
 };
 static_assert(sizeof(struct downstream) == 128, "two cache lines, not a byte lost");
 

@@ -33,13 +33,6 @@ const struct slab_type co_type = {
     .retire = retire,
 };
 
-struct co *co_self(void)
-{
-    struct worker *w = worker_self();
-
-    return w != NULL ? w->current : NULL;
-}
-
 bool co_inside(void)
 {
     return co_self() != NULL;
@@ -159,7 +152,7 @@ bool co_wake(struct co *c, uint64_t number, enum wait_reason reason)
 
 bool co_canceled(const struct co *c)
 {
-    if (c->mask > 0)
+    if (likely(!c->strand->cancels) || c->mask > 0)
         return false;
     if (c->canceled)
         return true;

@@ -40,6 +40,7 @@ static void cancel(struct scope *sc, int cause)
     if (sc->canceled)
         return;
     sc->canceled = true;
+    sc->owner->strand->cancels = true;
     rouse_tree(sc->owner, sc->parent);
 }
 
@@ -151,6 +152,7 @@ void task_cancel(struct task *t)
     if (t->done)
         return;
     t->co->canceled = true;
+    t->co->strand->cancels = true;
     rouse_tree(t->co, t->scope);
 }
 
@@ -201,6 +203,7 @@ int scope_close(struct scope *sc, int rc)
     if (cause == 0 && rc == WEIR_ECANCELED)
         cause = cause_of(sc->parent);
     sc->canceled = true;
+    c->strand->cancels |= sc->running > 0;
     for (struct task *t = sc->tasks; t != NULL; t = t->next)
         if (!t->done)
             rouse_tree(t->co, sc);

@@ -108,6 +108,7 @@ int strand_start(void (*fn)(void *), void *arg)
     }
     st->root = (struct scope){ .owner = c };
     st->live = 1;
+    st->cancels = false;
     st->on_notice = NULL;
     c->scope = &st->root;
     atomic_store_explicit(&st->generation, generation_of(st) + 1, memory_order_release);

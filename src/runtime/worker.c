@@ -22,7 +22,8 @@ enum { EVENTS = 256, RUNS = 64, WAKE_THIEF = 8 };
 
 static __thread struct worker *self;
 
-__attribute__((noinline)) struct worker *worker_self(void)
+/* For the short functions below. They are calls as well, for the same reason. */
+static inline struct worker *me(void)
 {
     struct worker *w = self;
 
@@ -30,9 +31,23 @@ __attribute__((noinline)) struct worker *worker_self(void)
     return w;
 }
 
-unsigned rt_worker_id(void)
+#define CALLED __attribute__((noinline))
+
+CALLED struct worker *worker_self(void)
 {
-    struct worker *w = worker_self();
+    return me();
+}
+
+CALLED struct co *co_self(void)
+{
+    struct worker *w = me();
+
+    return w != NULL ? w->current : NULL;
+}
+
+CALLED unsigned rt_worker_id(void)
+{
+    struct worker *w = me();
 
     return w != NULL ? w->id : UINT_MAX;
 }
@@ -46,16 +61,16 @@ bool rt_busy(void)
                          atomic_load_explicit(&w->has_post, memory_order_relaxed));
 }
 
-int64_t rt_now(void)
+CALLED int64_t rt_now(void)
 {
-    struct worker *w = worker_self();
+    struct worker *w = me();
 
     return w != NULL ? w->now : clock_now();
 }
 
-void *rt_local(enum rt_local which)
+CALLED void *rt_local(enum rt_local which)
 {
-    return worker_self()->locals[which];
+    return me()->locals[which];
 }
 
 void rt_set_local(unsigned id, enum rt_local which, void *value)
@@ -63,15 +78,15 @@ void rt_set_local(unsigned id, enum rt_local which, void *value)
     rt.workers[id]->locals[which] = value;
 }
 
-char *buf_get(void)
+CALLED char *buf_get(void)
 {
-    return buf_take(&worker_self()->bufs);
+    return buf_take(&me()->bufs);
 }
 
-void buf_put(char **buf)
+CALLED void buf_put(char **buf)
 {
     if (*buf != NULL)
-        buf_return(&worker_self()->bufs, *buf);
+        buf_return(&me()->bufs, *buf);
     *buf = NULL;
 }
 

@@ -79,6 +79,7 @@ struct strand {
     unsigned live;           /* coroutines */
     uint32_t spent;          /* of what a run may take, co_spend; runner only, as the next */
     bool yielded;            /* the others of its worker come first */
+    bool cancels;            /* a task or a scope with tasks was cancelled: co_canceled looks */
     int (*on_notice)(void *);
     void *notice_arg;
     struct scope root;
@@ -215,9 +216,10 @@ void watch_wake(struct worker *w);
 void watch_run(struct worker *w);
 void watch_others(struct worker *w, struct epoll_event *events, int max);
 
+struct co *co_self(void); /* NULL on a worker's own stack, and elsewhere; the same is true of it */
+
 /* co.c */
 extern const struct slab_type co_type;
-struct co *co_self(void);
 struct co *co_make(struct worker *w, struct strand *st, void (*fn)(void *), void *arg, int *err);
 void co_run(struct worker *w, struct co *c); /* until it parks or ends */
 uint64_t co_park_begin(struct co *c);
