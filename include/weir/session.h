@@ -76,6 +76,14 @@ bool weir_upstream_tls(struct weir_session *s, struct weir_tls *out);
 weir_dur weir_elapsed(struct weir_session *s);
 weir_dur weir_answered_after(struct weir_session *s);
 
+/* When it got how far in the last try, counted from the beginning of the request; 0: it has not. */
+struct weir_timing {
+    weir_dur connected; /* there was a connection: a new one, with TLS, or one from the pool */
+    weir_dur sent;      /* the upstream had taken all of the request */
+    weir_dur answered;  /* its response head had come: weir_answered_after */
+};
+void weir_request_timing(struct weir_session *s, struct weir_timing *out);
+
 /* `size` zeroed bytes of the client's connection, the same for all its requests, freed with it; the
  * first call decides on the size. Requests of HTTP/2 share a connection at the same time, on
  * several threads: guarding it is up to you. NULL without memory, and then the phase fails. */

@@ -73,7 +73,10 @@ static int pass_upstream(struct weir_session *s)
 
 void forward_sent(struct weir_session *s)
 {
-    if (s->service->finish && replay_ended(s) && !s->upload_broken && s->upgrade.ptr == NULL)
+    if (!replay_ended(s) || s->upload_broken)
+        return;
+    s->request_sent = s->upload_moved;
+    if (s->service->finish && s->upgrade.ptr == NULL)
         http_carry_on(s->down, true);
 }
 
@@ -177,6 +180,7 @@ int forward(struct weir_session *s)
     s->uploading = s->upload_broken = false;
     s->upload_moved = rt_now();
     s->upload_asks = 0;
+    s->request_sent = 0;
     s->up_trailers = NULL;
     http_carry_on(s->down, false);
     replay_rewind(s);

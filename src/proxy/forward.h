@@ -15,7 +15,7 @@ void forward_pause(struct weir_session *s);
  * noted (s->upload_broken). Blocks. */
 int forward_up(struct weir_session *s, const struct http_message *m, weir_str piece, bool end);
 
-/* All of it was sent: from now on the client may leave, if the service says so. */
+/* If all of it was sent, from now on the client may leave, where the service says so. */
 void forward_sent(struct weir_session *s);
 
 /* Does the client wait for word from us before it sends its body? */

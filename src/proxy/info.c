@@ -67,9 +67,24 @@ weir_dur weir_elapsed(struct weir_session *s)
     return rt_now() - s->started;
 }
 
+/* What comes in the turn of the worker in which the request began has come, all the same. */
+static weir_dur after(const struct weir_session *s, int64_t moment)
+{
+    return moment != 0 ? MAX(moment - s->started, 1) : 0;
+}
+
 weir_dur weir_answered_after(struct weir_session *s)
 {
-    return s->answered != 0 ? s->answered - s->started : 0;
+    return after(s, s->answered);
+}
+
+void weir_request_timing(struct weir_session *s, struct weir_timing *out)
+{
+    *out = (struct weir_timing){
+        .connected = after(s, s->connected),
+        .sent = after(s, s->request_sent),
+        .answered = after(s, s->answered),
+    };
 }
 
 /* Streams of one connection may come at the same time. */

@@ -75,17 +75,18 @@ struct weir_session {
     bool upload_broken; /* the upstream takes no more of the request body */
     bool continued;     /* the client has been told to go on with its body */
     bool our_continue;  /* by us, not by the upstream */
+    bool te_trailers;   /* the upstream may send them: the client takes them, or a module does */
+    bool uploading;     /* the task `upload` was started */
+    bool whole;         /* a part was to be edited: no Range any more */
     size_t interim;       /* what the heads of interim responses came to */
 
     weir_str upgrade; /* the protocols that the client offers; absent: none */
-    bool te_trailers; /* the upstream may send trailers: the client takes them, or a module does */
     weir_str websocket_key; /* sent along with it for a client of HTTP/2 */
 
     struct scope scope;
     struct task upload, tunnel;
     int64_t upload_moved; /* when the upstream last took a byte */
     int64_t upload_asks;  /* since then it is the client that is waited for; 0: it is not */
-    bool uploading;       /* the task was started */
     int64_t moved;        /* when the tunnel last moved a byte */
 
     struct editing *edit_up, *edit_down; /* of this try, editor.h; NULL: none */
@@ -93,7 +94,6 @@ struct weir_session {
     struct uses *uses;                   /* its modules, module.h; NULL: none */
     struct fetch *fetches;               /* fetch.c: newest first */
     const char *fetch_why;               /* why the last one failed; NULL: it did not */
-    bool whole;                          /* a part was to be edited: no Range any more */
 
     struct pace down_read, down_write, up_read, up_write;
     uint64_t max_body;
@@ -111,7 +111,10 @@ struct weir_session {
     bool budget_spent;     /* it would have been sent again, but for the budget */
 
     size_t burst; /* bytes that passed since the last yield */
-    int64_t answered; /* when the upstream's response head came; 0: never */
+
+    /* When, in this try: there was a connection; all of the request was taken; the response head
+     * came. 0: never. */
+    int64_t connected, request_sent, answered;
 };
 
 /* Makes a session in the room of this coroutine, for the next request on `down`. */

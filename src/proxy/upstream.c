@@ -269,6 +269,7 @@ int upstream_obtain(struct weir_session *s)
     s->connect_fault = NULL;
     s->tries++;
     s->reused = false;
+    s->connected = 0;
     s->untouched = true;
     rc = wants_h2(s) ? obtain_shared(s, key, addr) : SHARED_H1;
     if (rc == SHARED_ONLY_H1) {
@@ -281,6 +282,7 @@ int upstream_obtain(struct weir_session *s)
     s->fresh = false;
     if (rc < 0)
         return rc;
+    s->connected = rt_now();
     if (s->up_h2 != NULL) {
         s->up_http = h2_stream_http(s->up_h2);
         return 0;

@@ -32,6 +32,27 @@ def test_plain(session, origin, version):
     assert res.get("Client-Tls") is None and res.get("Upstream-Tls") is None
 
 
+def test_timing(session, origin):
+    """How far it came: each moment behind the one before, or not there."""
+    o = origin()
+    p = session(o)
+    c = p.client()
+    assert [c.ask(request()).get("Timing") for _ in range(2)] == ["ok"] * 2     # new, and reused
+    assert c.ask(request("POST", "/", body=b"x" * 300000)).get("Timing") == "ok"
+    assert session("127.0.0.1:1").ask(request()).body == b"not connected"
+
+    def silent(conn):
+        conn.request()
+    assert session(origin(silent)).ask(request()).body == b"not answered"
+
+    def leaving(conn):
+        conn.head()
+        conn.reset()
+    c = session(origin(leaving)).client()
+    c.send(request("POST", "/", "Content-Length: 10") + b"half ")
+    assert c.receive().body == b"not sent"
+
+
 def test_context_of_a_connection(session, origin):
     """It is kept from request to request, and ends with the connection."""
     p = session(origin())

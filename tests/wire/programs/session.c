@@ -31,6 +31,7 @@ static int response_filter(struct weir_session *s, struct weir_head *res)
 {
     _Atomic unsigned *count = weir_connection_ctx(s, sizeof *count);
     weir_dur answered = weir_answered_after(s), now;
+    struct weir_timing t;
     struct weir_tls tls;
     bool has;
 
@@ -41,6 +42,9 @@ static int response_filter(struct weir_session *s, struct weir_head *res)
     weir_set(res, "Client-Version", weir_client_version(s));
     weir_set(res, "Summary", weir_summary(s));
     weir_set(res, "Stopping", weir_shutting_down() ? "yes" : "no");
+    weir_request_timing(s, &t);
+    weir_set(res, "Timing",
+             t.connected > 0 && t.sent >= t.connected && t.answered >= t.sent ? "ok" : "odd");
     has = weir_client_tls(s, &tls);
     print_tls(s, res, "Client-Tls", has, &tls);
     has = weir_upstream_tls(s, &tls);
@@ -52,10 +56,24 @@ static int response_filter(struct weir_session *s, struct weir_head *res)
     return WEIR_OK;
 }
 
+/* What it has not come to. */
+static int fail_to_proxy(struct weir_session *s, int err)
+{
+    struct weir_timing t;
+
+    (void)err;
+    weir_request_timing(s, &t);
+    return weir_respond(s, 502, t.connected == 0  ? "not connected"
+                                : t.sent == 0     ? "not sent"
+                                : t.answered == 0 ? "not answered"
+                                                  : "answered");
+}
+
 static const struct weir_proxy proxy = {
     .name = "session",
     .upstream_peer = upstream_peer,
     .response_filter = response_filter,
+    .fail_to_proxy = fail_to_proxy,
 };
 
 #define SETTER(name) \
