@@ -32,7 +32,7 @@ class Installed:
         self.lib = next(self.folder.rglob("libweir.a")).parent
         options = json.loads(self._run(["meson", "introspect", build, "--buildoptions"]))
         kinds = next(o["value"] for o in options if o["name"] == "b_sanitize")
-        self.extra = ["-Wall", "-Werror"]
+        self.extra = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
         self.extra += [f"-fsanitize={kinds}"] if kinds != "none" else []
         self.made = {}
 
