@@ -17,10 +17,27 @@ static bool broke_upstream(int rc)
     return rc < 0 && weir_error_source(rc) == WEIR_SRC_UPSTREAM;
 }
 
+void forward_pause(struct weir_session *s)
+{
+    int64_t now;
+
+    if (s->upload_asks == 0 || s->try_limit.at == INT64_MAX || s->try_limit.err != WEIR_ETRYTIME)
+        return;
+    now = rt_now();
+    s->try_limit =
+        deadline_min(deadline_in(s->try_limit.at, now - s->upload_asks, WEIR_ETRYTIME), s->limit);
+    s->up_write.limit = s->try_limit;
+    s->upload_asks = now;
+}
+
 int forward_take(struct weir_session *s, weir_str *piece, struct pace *pace)
 {
-    int rc = replay_read(s, piece, pace);
+    int rc;
 
+    s->upload_asks = pace != NULL ? rt_now() : 0; /* a slow client is no fault of the upstream */
+    rc = replay_read(s, piece, pace);
+    forward_pause(s);
+    s->upload_asks = 0;
     if (rc < 0 || rc == HTTP_LATER)
         return MIN(rc, 0);
     return body_filter_up(s, piece);
@@ -80,30 +97,6 @@ void forward_sent(struct weir_session *s)
         http_carry_on(s->down, true);
 }
 
-void forward_pause(struct weir_session *s)
-{
-    int64_t now = rt_now();
-
-    if (s->upload_asks == 0 || s->try_limit.at == INT64_MAX || s->try_limit.err != WEIR_ETRYTIME)
-        return;
-    s->try_limit = deadline_min(deadline_in(s->try_limit.at, now - s->upload_asks, WEIR_ETRYTIME),
-                                s->limit);
-    s->up_write.limit = s->try_limit;
-    s->upload_asks = now;
-}
-
-/* The next piece of the body. A slow client is no fault of the upstream. */
-static int ask_client(struct weir_session *s, weir_str *piece)
-{
-    int rc;
-
-    s->upload_asks = rt_now();
-    rc = forward_take(s, piece, &s->down_read);
-    forward_pause(s);
-    s->upload_asks = 0;
-    return rc;
-}
-
 /* The helper: what is left of the request body. */
 static int upload(void *arg)
 {
@@ -118,7 +111,7 @@ static int upload(void *arg)
             continue;
         if (rc < 0)
             return rc == WEIR_ECANCELED ? rc : session_fail(s, rc, s->down->fault);
-        rc = ask_client(s, &piece);
+        rc = forward_take(s, &piece, &s->down_read);
         if (rc == WEIR_ANSWERED)
             scope_cancel(&s->scope, WEIR_ECANCELED); /* no response is waited for: see `forward` */
         if (rc != 0)
