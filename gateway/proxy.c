@@ -106,12 +106,24 @@ static const char *set_insecure(void *state, const char *value)
     return NULL;
 }
 
+/* What one may listen on is not all that one may connect to. */
+static const char *check_upstream(const char *value)
+{
+    const char *fault = weir_check_address(value);
+
+    if (fault != NULL || strncmp(value, "unix:", 5) == 0)
+        return fault;
+    if (value[0] == ':')
+        return "no host";
+    return atoi(strrchr(value, ':') + 1) == 0 ? "nobody listens on port 0" : NULL;
+}
+
 static const char *add_upstream(void *state, const char *value)
 {
     struct proxy *p = state;
 
     p->upstreams[p->upstream_count++] = (char *)value;
-    return weir_check_address(value);
+    return check_upstream(value);
 }
 
 static const char *set_health(void *state, const char *value)
