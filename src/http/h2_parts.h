@@ -55,11 +55,11 @@ struct h2_stream {
     int64_t linger_until;
     struct h2_in *block; /* the header block being received */
     struct h2_out *sending, **sending_end, *sent;
+    int64_t squeezed_at; /* since then its window is hardly worth a frame; 0: it is */
     int32_t id;
     bool listed;  /* in conn->streams */
     bool started; /* server: there is or was a strand for it, or none could be made */
     bool head_in, head_out, out_ended, end_sent, dropped, closed;
-    bool squeezed;  /* the window left to it is hardly worth a frame */
     bool malformed; /* what came on it broke the rules */
 };
 
@@ -105,8 +105,7 @@ struct h2_conn {
     bool held;                    /* posts wait for the answer */
     bool wants_h1;                /* its GOAWAY said so */
 
-    int64_t squeezed_at; /* since then a stream is `squeezed`; 0: none is */
-    bool squeezes;       /* small windows are used now */
+    int64_t squeezed_at; /* of the stream that waits longest for its window; 0: none does */
 
     /* what a peer may do that costs us */
     int64_t budget, budget_at;

@@ -159,8 +159,10 @@ int h2_data_sent(struct h2_conn *c, struct h2_stream *st, const uint8_t *head, s
 
 /* ---- frames ---------------------------------------------------------------------------------- */
 
-static void collect(struct h2_conn *c)
+void h2_collect(struct h2_conn *c)
 {
+    if (rt_now() >= h2_squeeze_next(c))
+        h2_squeeze_opened(c);
     while (!out_full(c)) {
         const uint8_t *bytes;
         ssize_t n = nghttp2_session_mem_send(c->session, &bytes);
@@ -173,15 +175,4 @@ static void collect(struct h2_conn *c)
             return;
         }
     }
-}
-
-void h2_collect(struct h2_conn *c)
-{
-    bool moment_over = rt_now() >= h2_squeeze_next(c);
-
-    if (moment_over)
-        h2_squeeze_opened(c);
-    c->squeezes = moment_over;
-    collect(c);
-    c->squeezes = false;
 }

@@ -22,15 +22,21 @@ static size_t worth_a_frame(const struct h2_conn *c)
 bool h2_squeeze_waits(struct h2_stream *st, size_t max, size_t left)
 {
     struct h2_conn *c = st->conn;
+    int64_t now = rt_now();
 
-    if (max >= left || c->squeezes || max >= worth_a_frame(c))
+    if (max >= left || max >= worth_a_frame(c) ||
+        (st->squeezed_at != 0 && now >= st->squeezed_at + SQUEEZE_AFTER)) {
+        st->squeezed_at = 0;
         return false;
-    st->squeezed = true;
-    if (c->squeezed_at == 0)
-        c->squeezed_at = rt_now();
+    }
+    if (st->squeezed_at == 0)
+        st->squeezed_at = now;
+    if (c->squeezed_at == 0 || st->squeezed_at < c->squeezed_at)
+        c->squeezed_at = st->squeezed_at;
     return true;
 }
 
+/* Those whose window is still small wait on, by their own clock. */
 void h2_squeeze_opened(struct h2_conn *c)
 {
     if (c->squeezed_at == 0)
@@ -39,9 +45,8 @@ void h2_squeeze_opened(struct h2_conn *c)
     for (struct link *l = c->streams.next; l != &c->streams; l = l->next) {
         struct h2_stream *st = container_of(l, struct h2_stream, link);
 
-        if (st->squeezed)
+        if (st->squeezed_at != 0)
             nghttp2_session_resume_data(c->session, st->id);
-        st->squeezed = false;
     }
 }
 

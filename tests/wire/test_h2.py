@@ -1,6 +1,7 @@
 """HTTP/2 for clients: what a request and a response mean, whatever carries them upstream (here:
 HTTP/1.1, so that each byte can be looked at)."""
 
+import select
 import signal
 import threading
 
@@ -314,6 +315,26 @@ def test_slow_origin_stops_the_client(weir, origin):
     c.upload(st, b"z")
     assert c.receive(st).status == 200
     assert len([r for r in o.requests if r.target == "/slow"][0].body) == sent + 1
+
+
+def test_the_rest_of_a_window_is_used(weir, origin):
+    """What is left of it waits for a moment, in case the client opens it; it does not wait for what
+    others do meanwhile."""
+    left = 2 * 16384 + 1000
+    c = h2(weir("--h2c", origin(serve(b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n"
+                                      + b"x" * 50000))),
+           settings=((INITIAL_WINDOW_SIZE, left),), credit=False)
+    c.give(0, MIB)
+    st = c.request()
+    c.until(lambda: len(st.body) > 16384)
+    for _ in range(500):
+        if not select.select([c.sock], [], [], 0.02)[0]:
+            c.give(0, 1)            # a window, not this one
+            continue
+        c.take()
+        if len(st.body) == left:
+            break
+    assert len(st.body) == left
 
 
 @pytest.mark.parametrize("end", [
