@@ -81,7 +81,7 @@ bool retry_possible(const struct weir_session *s)
 
 static weir_dur next_wait(struct weir_session *s)
 {
-    weir_dur base = s->service->retry_backoff;
+    weir_dur base = MIN(s->service->retry_backoff, WEIR_FOREVER / MOST_WAITS);
     unsigned doubled = 1u << MIN(s->waits, DOUBLINGS);
     weir_dur most = base * MIN(doubled, MOST_WAITS);
 
