@@ -47,7 +47,7 @@ void weir_server_add_task(struct weir_server *sv, int (*fn)(void *arg), void *ar
 
 /* Starts fn(arg) on its own: at the same time as this one, on any worker; nobody waits for it but
  * the end of the process. 0, WEIR_ESTACKS (too many at once), WEIR_ENOMEM, WEIR_ESHUTDOWN (from now
- * on nothing starts). Never blocks. From any thread, while the server serves. */
+ * on nothing starts), WEIR_EINVALID (no function). Never blocks. From any thread, while the server serves. */
 int weir_spawn(void (*fn)(void *arg), void *arg);
 
 /* Waits for `span`. 0, WEIR_ECANCELED, or WEIR_ETIMEOUT (the limit of a scope came first). Blocks.
@@ -92,8 +92,8 @@ void weir_scope_open(struct weir_scope *sc);
 void weir_scope_limit(struct weir_scope *sc, weir_dur span);
 
 /* Starts fn(arg) in the scope; it begins when this coroutine next blocks. 0, or WEIR_ESTACKS,
- * WEIR_ENOMEM, WEIR_ECANCELED (the scope is), and then the scope is cancelled with that as cause,
- * so that the result need not be looked at. Never blocks. */
+ * WEIR_ENOMEM, WEIR_EINVALID (no function), WEIR_ECANCELED (the scope is), and then the scope is
+ * cancelled with that as cause, so that the result need not be looked at. Never blocks. */
 int weir_scope_spawn(struct weir_scope *sc, int (*fn)(void *arg), void *arg);
 
 /* Waits until all that was spawned in it has returned: 0, or WEIR_ECANCELED (one failed, or we are

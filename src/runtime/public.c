@@ -37,7 +37,7 @@ struct deadline public_until(weir_dur timeout, int err)
 
 int weir_spawn(void (*fn)(void *), void *arg)
 {
-    return spawn(SPAWN_FREE, fn, arg);
+    return fn != NULL ? spawn(SPAWN_FREE, fn, arg) : WEIR_EINVALID;
 }
 
 int weir_sleep_for(weir_dur span)
@@ -60,6 +60,8 @@ int weir_canceled(void)
 
 int weir_blocking(int (*fn)(void *), void *arg)
 {
+    if (fn == NULL)
+        return WEIR_EINVALID;
     return co_inside() ? blocking_run(fn, arg) : fn(arg);
 }
 
@@ -83,8 +85,8 @@ static void free_task(struct task *t)
 
 int weir_scope_spawn(struct weir_scope *sc, int (*fn)(void *), void *arg)
 {
-    struct task *t = malloc(sizeof *t);
-    int rc = WEIR_ENOMEM;
+    struct task *t = fn != NULL ? malloc(sizeof *t) : NULL;
+    int rc = fn != NULL ? WEIR_ENOMEM : WEIR_EINVALID;
 
     if (t != NULL)
         rc = task_start_free(scope_in(sc), t, fn, arg, free_task);

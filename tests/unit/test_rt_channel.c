@@ -250,6 +250,12 @@ static void public_scopes(void *arg)
     for (unsigned i = 0; i < 3; i++)
         ensure(rc[i] == WEIR_ECANCELED);
     ensure(weir_canceled() == 0);
+
+    weir_scope_open(&sc);
+    ensure(weir_scope_spawn(&sc, NULL, NULL) == WEIR_EINVALID);
+    ensure(weir_scope_wait(&sc, WEIR_FOREVER) == WEIR_ECANCELED);
+    ensure(weir_scope_end(&sc, 0) == WEIR_EINVALID);
+    ensure(weir_spawn(NULL, NULL) == WEIR_EINVALID && weir_blocking(NULL, NULL) == WEIR_EINVALID);
     nested_limits();
 }
 
