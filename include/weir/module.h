@@ -89,7 +89,8 @@ struct weir_use *weir_used(struct weir_session *s, const struct weir_module *mod
  * weights count, and among equals `prefer`. Not compressed are answers with another status than
  * those that carry a whole body, with Content-Encoding, with Cache-Control: no-transform, shorter
  * than `min_length` where the length is known, and of other types. Vary says so where it could have
- * been otherwise, a strong ETag becomes weak. Without Accept-Encoding nothing is compressed. */
+ * been otherwise, a strong ETag becomes weak (in a 304 too, for who has that one). Without
+ * Accept-Encoding nothing is compressed. */
 extern const struct weir_module weir_compression;
 
 /* Codings of content (RFC 9110 8.4.1): WEIR_GZIP, WEIR_BR (brotli), WEIR_ZSTD; WEIR_CODING_NONE

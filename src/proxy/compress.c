@@ -219,6 +219,25 @@ static void weaken(struct weir_session *s, struct weir_head *res)
         weir_set(res, "ETag", weir_printf(s, "W/" WEIR_FMT, WEIR_ARG(etag)));
 }
 
+/* A client asks about what we once made of it, by the weak tag that it had from us; a strong one in
+ * the answer would not be about that (RFC 9111 4.3.4). */
+static void confirm(struct weir_session *s, struct weir_head *res)
+{
+    weir_str etag = head_get_id(res, FIELD_ETAG), weak, name, value;
+
+    if (!weir_starts(etag, "\""))
+        return;
+    weak = weir_printf(s, "W/" WEIR_FMT, WEIR_ARG(etag));
+    for (size_t i = 0; weak.ptr != NULL && weir_head_at(&s->req, i, &name, &value); i++) {
+        if (!weir_eq_nocase(name, "If-None-Match") ||
+            memmem(value.ptr, value.len, weak.ptr, weak.len) == NULL)
+            continue;
+        weir_set(res, "ETag", weak);
+        vary(s, res);
+        return;
+    }
+}
+
 /* ---- the editor ------------------------------------------------------------------------------ */
 
 static int feed(struct coder *coder, weir_str piece, enum coder_how how, char *buf,
@@ -331,6 +350,8 @@ static int response_filter(struct weir_session *s, struct weir_use *me, struct w
 {
     const struct weir_compression_config *c = config_of(me);
 
+    if (res->status == 304)
+        confirm(s, res);
     if (!whole(res) || head_lists_token(res, FIELD_CACHE_CONTROL, LIT("no-transform")))
         return WEIR_OK;
     if (head_has_id(res, FIELD_CONTENT_ENCODING) &&

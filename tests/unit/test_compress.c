@@ -153,6 +153,39 @@ static void what_the_head_says_then(void **state)
     }
 }
 
+/* 304: about what the client has, which may be what was made of it. */
+static void what_has_not_changed(void **state)
+{
+    static const struct {
+        const char *fields, *etag, *want;
+    } cases[] = {
+        { "If-None-Match: W/\"a\"\r\n", "\"a\"", "W/\"a\"" },
+        { "If-None-Match: \"b\", W/\"a\"\r\n", "\"a\"", "W/\"a\"" },
+        { "If-None-Match: \"b\"\r\nIf-None-Match: W/\"a\"\r\n", "\"a\"", "W/\"a\"" },
+        { "If-None-Match: \"a\"\r\n", "\"a\"", "\"a\"" }, /* what it has came as it was */
+        { "If-None-Match: W/\"aa\", W/\"ba\"\r\n", "\"a\"", "\"a\"" },
+        { "If-None-Match: *\r\n", "\"a\"", "\"a\"" },
+        { "If-None-Match: W/\"a\"\r\n", "W/\"a\"", "W/\"a\"" },
+        { "", "\"a\"", "\"a\"" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct request r;
+        char head[128];
+        bool changed = strcmp(cases[i].etag, cases[i].want) != 0;
+
+        request_made(&r, "GET", cases[i].fields);
+        snprintf(head, sizeof head, "304 Not Modified\r\nETag: %s\r\n", cases[i].etag);
+        request_answered(&r, head);
+        coded(&r, NULL);
+        assert_str(weir_get(&r.s.res, "ETag"), cases[i].want);
+        assert_str(weir_get(&r.s.res, "Vary"), changed ? "Accept-Encoding" : NULL);
+        assert_null(r.s.edit_down);
+        request_done(&r);
+    }
+}
+
 static void what_a_service_prefers(void **state)
 {
     static const char *const types[] = { "image/", "application/x", NULL };
@@ -234,6 +267,7 @@ int main(void)
         cmocka_unit_test(weights),
         cmocka_unit_test(left_alone),
         cmocka_unit_test(what_the_head_says_then),
+        cmocka_unit_test(what_has_not_changed),
         cmocka_unit_test(what_a_service_prefers),
         cmocka_unit_test(unpacking),
     };
