@@ -83,6 +83,7 @@ void lb_free(struct weir_lb **freed)
         free(lb->entries[i].known);
     }
     free(lb->entries);
+    set_settle(lb->set);
     set_free(lb->set);
     free(lb);
 }
@@ -137,7 +138,7 @@ int lb_choose(struct weir_lb *lb, struct tried *tried, struct backend **out)
     spin_lock(&lb->lock);
     b = next_untried(lb, tried);
     if (b != NULL) {
-        backend_hold(b);
+        backend_lend(b);
         b->requests++;
     } else if (lb->set != NULL && lb->set->count == 0 && lb->set->unresolved) {
         rc = WEIR_EDNS;

@@ -13,6 +13,7 @@
 
 struct backend {
     uint32_t    refs;            /* atomic */
+    uint32_t    unlent;          /* of them; under the balancer's lock, as the next two */
     bool        healthy;         /* under the balancer's lock, as the next */
     uint64_t    requests;        /* how often it was chosen */
     uint64_t    failures;        /* atomic: backend_failed */

@@ -77,6 +77,7 @@ static void replace(struct weir_lb *lb, struct backend_set *set)
     spin_lock(&lb->lock);
     old = lb->set;
     lb->set = set;
+    set_settle(old);
     spin_unlock(&lb->lock);
     set_free(old);
     event_set(&lb->health.changed);

@@ -22,6 +22,17 @@ void backend_drop(struct backend *b)
         free(b);
 }
 
+/* The set has a reference of its own, so none is the last. */
+void set_settle(struct backend_set *set)
+{
+    for (unsigned i = 0; set != NULL && i < set->count; i++) {
+        struct backend *b = set->list[i];
+
+        __atomic_fetch_sub(&b->refs, b->unlent, __ATOMIC_RELAXED);
+        b->unlent = 0;
+    }
+}
+
 void set_free(struct backend_set *set)
 {
     if (set == NULL)

@@ -37,4 +37,19 @@ static inline void backend_hold(struct backend *b)
 
 void backend_drop(struct backend *b);
 
+/* The same for a request, under the balancer's lock: references are counted many at a time, and
+ * lent one by one. What was not lent, set_settle takes back, when the set is to go. */
+static inline void backend_lend(struct backend *b)
+{
+    enum { MANY = 1024 };
+
+    if (b->unlent == 0) {
+        __atomic_fetch_add(&b->refs, MANY, __ATOMIC_RELAXED);
+        b->unlent = MANY;
+    }
+    b->unlent--;
+}
+
+void set_settle(struct backend_set *set); /* NULL: none */
+
 #endif
