@@ -82,6 +82,8 @@ struct weir_timing {
     weir_dur sent;      /* the upstream had taken all of the request */
     weir_dur answered;  /* its response head had come: weir_answered_after */
 };
+
+/* Writes that to `*out`. */
 void weir_request_timing(struct weir_session *s, struct weir_timing *out);
 
 /* `size` zeroed bytes of the client's connection, the same for all its requests, freed with it; the
