@@ -8,8 +8,8 @@ import threading
 import pytest
 from weirtest import chunks, echo, request, serve
 from weirtest.h2 import (
-    DATA, HEADERS, INITIAL_WINDOW_SIZE, INTERNAL_ERROR, NO_ERROR, PREFACE,
-    PRIORITY_UPDATE, H2, Gone, data, frame, h2, head, headers, ping,
+    COMPRESSION_ERROR, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE,
+    INTERNAL_ERROR, NO_ERROR, PREFACE, PRIORITY_UPDATE, H2, Gone, block, data, frame, h2, head, headers, ping,
     reset, settings)
 from weirtest.records import APPLICATION_DATA, Records
 from weirtest.tls import Authority
@@ -124,6 +124,22 @@ def test_largest_heads(weir, origin, count, size):
                           + b"\r\n"))
     c = h2(weir("--h2c", "--max-head", "1MiB", "--max-field", "1MiB", origin))
     assert c.get("/").get(f"x-{count - 1}") == "v" * size
+
+
+def test_largest_value(weir, origin):
+    """What is longer is not decoded, and so nothing behind it can be."""
+    proxy = weir("--h2c", "--max-head", "1MiB", "--max-field", "1MiB", origin(serve(echo)))
+    for size in (65000, 66000):
+        c = h2(proxy)
+        st = c.stream(1)
+        text = block(head("GET", "/", "a: " + "v" * size))
+        c.send(frame(HEADERS, END_STREAM, 1, text[:16384])
+               + b"".join(frame(CONTINUATION, 0, 1, text[at:at + 16384])
+                          for at in range(16384, len(text), 16384))
+               + frame(CONTINUATION, END_HEADERS, 1, b""))
+        if size == 65000:
+            assert c.receive(st).status == 200
+    assert c.rest()[1] == COMPRESSION_ERROR
 
 
 # ---- trailers, interim heads -----------------------------------------------------------------------
