@@ -49,7 +49,6 @@ static void wait_empty(struct weir_server *sv, weir_dur time, unsigned impatient
 
 void server_drain(struct weir_server *sv, weir_dur grace)
 {
-    downstream_drain();
     spawn_cancel(false);
     wait_empty(sv, grace, EVENT_STOP | EVENT_END);
     if (!anything_left())

@@ -148,6 +148,7 @@ static void wait_for_end(struct weir_server *sv)
             accept_retry(true);
     }
     notify("STOPPING=1");
+    downstream_drain(); /* first: who is refused may count on `Connection: close` for the others */
     accept_stop();
     server_drain(sv, happened & EVENT_END ? 0 : sv->cmdline.settings.process.grace);
 }
