@@ -59,7 +59,8 @@ static int begin(struct weir_session *s, struct weir_use *me)
 
 static int request(struct weir_session *s, struct weir_use *me, struct weir_head *req)
 {
-    weir_str type = head_get_id(&s->req, FIELD_CONTENT_TYPE), suffix;
+    weir_str type = head_get_id(&s->req, FIELD_CONTENT_TYPE);
+    weir_str suffix = { NULL, 0 }; /* of a type that a filter has changed since */
     struct grpc_web *g = me->ctx;
 
     if (!is_type(type, "application/grpc-web-text", &suffix))

@@ -260,7 +260,7 @@ static int make_key(struct weir_session *s, const struct peer_key **out)
 int upstream_obtain(struct weir_session *s)
 {
     const struct addr *addr = s->peer.internal.address;
-    const struct peer_key *key;
+    const struct peer_key *key = NULL;
     int rc;
 
     if (s->req.method_id == METHOD_CONNECT || s->upgrade.len > 0)
@@ -357,7 +357,7 @@ static bool was_too_slow(struct weir_session *s, int rc)
  * that way, as far as TLS lets us choose. */
 static bool wants_h1(struct weir_session *s, int rc)
 {
-    const struct peer_key *key;
+    const struct peer_key *key = NULL;
 
     if (rc != WEIR_EUPH1 || !(s->peer.alpn & WEIR_H1) || make_key(s, &key) < 0)
         return false;
