@@ -50,7 +50,7 @@ void weir_head_add(struct weir_head *h, weir_str name, weir_str value);
 void weir_head_del(struct weir_head *h, weir_str name);
 
 /* The field at position `i`, counted from 0 in the order of the message. Returns false past the
- * last one: `for (size_t i = 0; weir_head_at(h, i, &name, &value); i++)`. */
+ * last one: `for (size_t i = 0; weir_head_at(h, i, &name, &value); i++)`. Either may be NULL. */
 bool weir_head_at(const struct weir_head *h, size_t i, weir_str *name, weir_str *value);
 
 /* Is the path of this request `prefix` itself or something below it? Compared is the decoded path

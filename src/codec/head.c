@@ -262,7 +262,9 @@ bool weir_head_at(const struct weir_head *h, size_t i, weir_str *name, weir_str 
 {
     if (h == NULL || i >= h->count)
         return false;
-    *name = (weir_str){ h->fields[i].name, h->fields[i].name_len };
-    *value = value_of(&h->fields[i]);
+    if (name != NULL)
+        *name = (weir_str){ h->fields[i].name, h->fields[i].name_len };
+    if (value != NULL)
+        *value = value_of(&h->fields[i]);
     return true;
 }

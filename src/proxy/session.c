@@ -208,7 +208,7 @@ int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
     if (s->err != 0 && !s->judging)
         return s->err;
     va_start(ap, fmt);
-    text = arena_vprintf(&s->arena, fmt, ap);
+    text = arena_vprintf(&s->arena, fmt != NULL ? fmt : "", ap);
     va_end(ap);
     s->fail_status = status >= 400 && status <= 599 ? status : 500;
     if (s->judging)

@@ -263,6 +263,7 @@ static void many_fields_keep_their_order(void **state)
         assert_true(weir_str_eq(value, arena_printf(&f.arena, "%zu", i)));
     }
     assert_false(weir_head_at(&f.head, 500, &name, &value));
+    assert_true(weir_head_at(&f.head, 0, NULL, NULL));
     assert_int_equal(head_count_id(&f.head, FIELD_VIA), 250);
     end(&f);
 }
