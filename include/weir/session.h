@@ -1,9 +1,10 @@
 /* session.h -- one request, as its phases see it.
  *
  * All of these are called from phases only, some also with a session of your own (<weir/fetch.h>).
- * What they return lives until the phase `logging` has returned; nothing is freed by you. A request is a strand: its phases never run at the same time,
- * so ctx needs no lock; but request-body and response phases take turns whenever one of them
- * blocks. None of these calls blocks but those that say so. A phase may resume on another thread after a call that blocks: keep no errno,
+ * What they return lives until the phase `logging` has returned; nothing is freed by you. A request
+ * is a strand: its phases never run at the same time, so ctx needs no lock; but request-body and
+ * response phases take turns whenever one of them blocks. None of these calls blocks but those that
+ * say so. A phase may resume on another thread after a call that blocks: keep no errno,
  * thread_local variable, pthread or std mutex across one. */
 #ifndef WEIR_SESSION_H
 #define WEIR_SESSION_H
@@ -70,6 +71,22 @@ struct weir_tls {
  * connection). */
 bool weir_client_tls(struct weir_session *s, struct weir_tls *out);
 bool weir_upstream_tls(struct weir_session *s, struct weir_tls *out);
+
+/* What the kernel knows of a connection (tcp(7), TCP_INFO). On a Unix socket the times and counts
+ * are 0. A shared HTTP/2 connection has those of all its streams. */
+struct weir_socket {
+    weir_str local, remote;       /* the addresses of its ends, as weir_client; absent: unknown */
+    weir_dur rtt, rtt_deviation;  /* of a round trip, smoothed (RFC 6298) */
+    uint64_t sent, received;      /* bytes of the connection: that the peer has acknowledged, that
+                                   * came from it */
+    uint32_t retransmits;         /* segments that were sent again */
+    uint32_t window;              /* congestion window, in segments */
+};
+
+/* That of the client's connection; that of the upstream's, from connected_to_upstream to the end of
+ * this try. False, and all zero: there is none. Each asks the kernel. */
+bool weir_client_socket(struct weir_session *s, struct weir_socket *out);
+bool weir_upstream_socket(struct weir_session *s, struct weir_socket *out);
 
 /* How long ago this request began; how long after that the upstream's response head came (0: none
  * has). */

@@ -87,5 +87,6 @@ int h2_stream_begin(struct h2_stream *st);
 void h2_stream_end(struct h2_stream *st);
 struct http_stream *h2_stream_http(struct h2_stream *st);
 void *h2_stream_owner(struct h2_stream *st); /* of its connection */
+const struct stream *h2_stream_net(const struct h2_stream *st); /* the same; only to ask about */
 
 #endif

@@ -117,6 +117,11 @@ struct http_stream *h2_stream_http(struct h2_stream *st)
     return &st->http;
 }
 
+const struct stream *h2_stream_net(const struct h2_stream *st)
+{
+    return st->conn->net;
+}
+
 void *h2_stream_owner(struct h2_stream *st)
 {
     return st->conn->owner;

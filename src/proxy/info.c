@@ -1,6 +1,7 @@
 /* info.c -- what a phase may ask about connections, times and the process. */
 #include <stdlib.h>
 
+#include "net/info.h"
 #include "proxy/downstream.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
@@ -11,17 +12,22 @@ static struct downstream *connection_of(const struct weir_session *s)
     return container_of(s->client, struct downstream, client);
 }
 
-weir_str weir_server_address(struct weir_session *s)
+static weir_str address(struct weir_session *s, const struct addr *a)
 {
     char text[ADDR_TEXT];
+
+    return a->kind == ADDR_NONE ? (weir_str){ NULL, 0 }
+                                : arena_copy(&s->arena, addr_print(a, text));
+}
+
+weir_str weir_server_address(struct weir_session *s)
+{
     struct addr a;
 
     if (s->own)
         return (weir_str){ NULL, 0 };
     addr_of_socket(slot_fd(connection_of(s)->net.slot), &a);
-    if (a.kind == ADDR_NONE)
-        return (weir_str){ NULL, 0 };
-    return arena_copy(&s->arena, addr_print(&a, text));
+    return address(s, &a);
 }
 
 const char *weir_client_version(struct weir_session *s)
@@ -60,6 +66,43 @@ bool weir_upstream_tls(struct weir_session *s, struct weir_tls *out)
     if (s->up != NULL)
         tls = tls_info(&s->up->h1.net);
     return tls_told(tls, out);
+}
+
+static bool socket_told(struct weir_session *s, const struct stream *net, struct weir_socket *out)
+{
+    struct net_info info;
+
+    *out = (struct weir_socket){ .rtt = 0 };
+    if (net == NULL)
+        return false;
+    net_info(slot_fd(net->slot), &info);
+    *out = (struct weir_socket){
+        .local = address(s, &info.local),
+        .remote = address(s, &info.remote),
+        .rtt = info.rtt,
+        .rtt_deviation = info.rtt_deviation,
+        .sent = info.sent,
+        .received = info.received,
+        .retransmits = info.retransmits,
+        .window = info.window,
+    };
+    return true;
+}
+
+bool weir_client_socket(struct weir_session *s, struct weir_socket *out)
+{
+    return socket_told(s, s->own ? NULL : &connection_of(s)->net, out);
+}
+
+bool weir_upstream_socket(struct weir_session *s, struct weir_socket *out)
+{
+    const struct stream *net = NULL;
+
+    if (s->up != NULL)
+        net = &s->up->h1.net;
+    else if (s->up_h2 != NULL)
+        net = h2_stream_net(s->up_h2);
+    return socket_told(s, net, out);
 }
 
 weir_dur weir_elapsed(struct weir_session *s)

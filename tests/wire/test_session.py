@@ -32,6 +32,37 @@ def test_plain(session, origin, version):
     assert res.get("Client-Tls") is None and res.get("Upstream-Tls") is None
 
 
+def test_sockets(session, origin):
+    """The ends of both connections, and the bytes that the kernel has counted."""
+    o = origin()
+    p = session(o)
+    c = p.client()
+    host, port = c.sock.getsockname()
+    asked = request("POST", "/", body=b"x" * 3000)
+    res = c.ask(asked)
+    local, remote, _, received, again, tcp = res.get("Client-Socket").split(" ")
+    assert (local, remote) == ("%s:%d" % p.addresses[0], f"{host}:{port}")
+    assert (int(received), again, tcp) == (len(asked), "0", "tcp")
+    local, remote, sent, received, again, tcp = res.get("Upstream-Socket").split(" ")
+    assert local.startswith("127.0.0.1:") and remote == o.name
+    assert int(sent) > 3000 and int(received) > 0 and tcp == "tcp"
+
+
+def test_socket_of_an_h2_upstream(session, origin, weir, tmp_path):
+    authority = Authority(tmp_path)
+    authority.certificate("front", "origin.test")
+    front = weir("--cert", tmp_path / "front.crt", "--key", tmp_path / "front.key", origin(),
+                 listen=(), listen_tls=("127.0.0.1:0",))
+    there = "%s:%d" % front.addresses[0]
+    p = session(there, "--ca", authority.ca)
+    res = p.ask(request())
+    assert res.get("Upstream-Tls").split(" ")[3] == "2"         # WEIR_H2
+    local, remote, sent, *_, tcp = res.get("Upstream-Socket").split(" ")
+    assert (remote, tcp) == (there, "tcp") and int(sent) > 0 and local != remote
+    p.signal()          # and with it the connection to `front`, which would count it as its own
+    p.wait()
+
+
 def test_timing(session, origin):
     """How far it came: each moment behind the one before, or not there."""
     o = origin()
@@ -68,6 +99,7 @@ def test_context_of_an_h2_connection(session, origin):
         c.receive(st)
     assert sorted(int(st.get("nth")) for st in streams) == list(range(1, 21))
     assert streams[0].get("client-version") == "HTTP/2.0"
+    assert streams[0].get("client-socket").startswith("%s:%d 127.0.0.1:" % p.addresses[0])
     c.close()
 
 

@@ -18,11 +18,23 @@ static void print_tls(struct weir_session *s, struct weir_head *res, const char 
                              tls->sni != NULL ? tls->sni : "-", tls->alpn, tls->resumed));
 }
 
+static void print_socket(struct weir_session *s, struct weir_head *res, const char *name, bool has,
+                         const struct weir_socket *socket)
+{
+    if (has)
+        weir_set(res, name,
+                 weir_printf(s, WEIR_FMT " " WEIR_FMT " %llu %llu %u %s", WEIR_ARG(socket->local),
+                             WEIR_ARG(socket->remote), (unsigned long long)socket->sent,
+                             (unsigned long long)socket->received, socket->retransmits,
+                             socket->rtt > 0 && socket->window > 0 ? "tcp" : "-"));
+}
+
 static int upstream_peer(struct weir_session *s, struct weir_peer *peer)
 {
     if (program.ca != NULL) {
         peer->sni = WEIR("origin.test");
         peer->ca_file = WEIR(program.ca);
+        peer->alpn = WEIR_H2 | WEIR_H1;
     }
     return weir_peer_address(s, peer, program.upstream);
 }
@@ -32,6 +44,7 @@ static int response_filter(struct weir_session *s, struct weir_head *res)
     _Atomic unsigned *count = weir_connection_ctx(s, sizeof *count);
     weir_dur answered = weir_answered_after(s), now;
     struct weir_timing t;
+    struct weir_socket sock;
     struct weir_tls tls;
     bool has;
 
@@ -49,6 +62,10 @@ static int response_filter(struct weir_session *s, struct weir_head *res)
     print_tls(s, res, "Client-Tls", has, &tls);
     has = weir_upstream_tls(s, &tls);
     print_tls(s, res, "Upstream-Tls", has, &tls);
+    has = weir_client_socket(s, &sock);
+    print_socket(s, res, "Client-Socket", has, &sock);
+    has = weir_upstream_socket(s, &sock);
+    print_socket(s, res, "Upstream-Socket", has, &sock);
     if (weir_sleep(s, WEIR_MS) < 0)
         return WEIR_ECANCELED;
     now = weir_elapsed(s);
