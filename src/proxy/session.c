@@ -202,13 +202,14 @@ int weir_sleep(struct weir_session *s, weir_dur span)
 
 int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
 {
-    weir_str text;
+    weir_str text = { NULL, 0 };
     va_list ap;
 
     if (s->err != 0 && !s->judging)
         return s->err;
     va_start(ap, fmt);
-    text = arena_vprintf(&s->arena, fmt != NULL ? fmt : "", ap);
+    if (fmt != NULL)
+        text = arena_vprintf(&s->arena, fmt, ap);
     va_end(ap);
     s->fail_status = status >= 400 && status <= 599 ? status : 500;
     if (s->judging)
