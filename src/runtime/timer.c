@@ -17,6 +17,10 @@
 
 #define LATER (5 * WEIR_MS)
 
+/* So many entries a turn of the loop: a thousand deadlines that pass at once (slow clients who came
+ * at once) would else all be dealt with before the next ordinary request. */
+enum { EXPIRE_MOST = 8 };
+
 void lazy_init(struct lazy *l, enum lazy_kind kind)
 {
     timer_init(&l->t);
@@ -126,7 +130,7 @@ void timers_expire(struct worker *w, int64_t now)
         return;
     link_init(&up);
     spin_lock(&w->wheel_lock);
-    wheel_advance(&w->wheel, now, &up);
+    wheel_advance(&w->wheel, now, &up, EXPIRE_MOST);
     if (!link_alone(&up) && rt.barriers && rt.count > 1)
         sys_barrier();
     while (!link_alone(&up)) {

@@ -3,8 +3,8 @@
  * An entry lies on the level of the highest digit in which it differs from the current tick, in
  * the slot of that digit. When the tick reaches that slot the lower digits count, and what is in
  * it moves down; level 0 expires. So on each level the slots before and at the current digit are
- * empty, and the first occupied slot of the lowest occupied level comes first. Only the top level
- * goes round. */
+ * empty, and the first occupied slot of the lowest occupied level comes first; but what is due and
+ * was not asked for yet waits at the current digit of level 0. Only the top level goes round. */
 #include "runtime/wheel.h"
 
 enum { BITS = 6, TOP = WHEEL_LEVELS - 1 };
@@ -46,11 +46,11 @@ static unsigned level_of(int64_t now, int64_t due)
     return MIN(highest / BITS, TOP);
 }
 
-/* `due` is later than the current tick, within the horizon. */
+/* `due` is within the horizon. */
 static void place(struct wheel *w, struct timer *t, int64_t due)
 {
-    unsigned level = level_of(w->tick, due);
-    unsigned slot = digit(due, level);
+    unsigned level = due > w->tick ? level_of(w->tick, due) : 0;
+    unsigned slot = digit(MAX(due, w->tick), level);
 
     link_before(&w->slots[level][slot], &t->link);
     w->occupied[level] |= UINT64_C(1) << slot;
@@ -122,14 +122,8 @@ void wheel_remove(struct wheel *w, struct timer *t)
     vacate(w, neighbour);
 }
 
-static void expire(struct timer *t, struct link *expired)
-{
-    atomic_store(&t->entry, TIMER_NONE);
-    link_before(expired, &t->link);
-}
-
-/* The current tick has reached this slot. */
-static void empty_slot(struct wheel *w, unsigned level, struct link *expired)
+/* The current tick has reached this slot of a level above 0. */
+static void move_down(struct wheel *w, unsigned level)
 {
     unsigned slot = digit(w->tick, level);
     struct link *head = &w->slots[level][slot];
@@ -137,27 +131,45 @@ static void empty_slot(struct wheel *w, unsigned level, struct link *expired)
     w->occupied[level] &= ~(UINT64_C(1) << slot);
     while (!link_alone(head)) {
         struct timer *t = container_of(head->next, struct timer, link);
-        int64_t due = tick_of(atomic_load_explicit(&t->entry, memory_order_relaxed));
 
         link_remove(&t->link);
-        if (due <= w->tick)
-            expire(t, expired);
-        else
-            place(w, t, due);
+        place(w, t, tick_of(atomic_load_explicit(&t->entry, memory_order_relaxed)));
     }
 }
 
-void wheel_advance(struct wheel *w, int64_t now, struct link *expired)
+/* `most` of what is due at the current tick; how many are left of these. */
+static unsigned expire(struct wheel *w, struct link *expired, unsigned most)
+{
+    unsigned slot = digit(w->tick, 0);
+    struct link *head = &w->slots[0][slot];
+
+    for (; !link_alone(head) && most > 0; most--) {
+        struct timer *t = container_of(head->next, struct timer, link);
+
+        link_remove(&t->link);
+        atomic_store(&t->entry, TIMER_NONE);
+        link_before(expired, &t->link);
+    }
+    if (link_alone(head))
+        w->occupied[0] &= ~(UINT64_C(1) << slot);
+    return most;
+}
+
+void wheel_advance(struct wheel *w, int64_t now, struct link *expired, unsigned most)
 {
     int64_t target = now / WEIR_MS, next;
     unsigned level;
 
-    if (target <= w->tick)
+    if (target < w->tick)
         return;
-    while ((next = next_tick(w, &level)) <= target) {
+    while (most > 0 && (next = next_tick(w, &level)) <= target) {
         w->tick = next;
-        empty_slot(w, level, expired);
+        if (level > 0)
+            move_down(w, level);
+        else
+            most = expire(w, expired, most);
     }
-    w->tick = target;
+    if (next_tick(w, &level) > target)
+        w->tick = target;
     publish_earliest(w);
 }

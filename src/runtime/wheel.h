@@ -39,9 +39,10 @@ void wheel_insert(struct wheel *w, struct timer *t, int64_t at);
 /* Takes it out, entry = TIMER_NONE; also out of the list of wheel_advance, or out of nothing. */
 void wheel_remove(struct wheel *w, struct timer *t);
 
-/* Moves all entries of up to `now` to the end of `expired` (a list head), with entry = TIMER_NONE,
- * in the order of their ticks. */
-void wheel_advance(struct wheel *w, int64_t now, struct link *expired);
+/* Moves entries of up to `now`, at most so many, to the end of `expired` (a list head), with entry =
+ * TIMER_NONE, in the order of their ticks. If there are more, wheel_earliest is not later than
+ * `now`. */
+void wheel_advance(struct wheel *w, int64_t now, struct link *expired, unsigned most);
 
 /* When wheel_advance has something to do next, ns: sleep until then, and each call makes progress.
  * It is a whole tick, so less than one after the first entry, or earlier than that, where timers

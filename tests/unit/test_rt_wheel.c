@@ -68,7 +68,9 @@ static unsigned advance(int64_t to)
 
     now = to;
     link_init(&expired);
-    wheel_advance(&wheel, now, &expired);
+    do
+        wheel_advance(&wheel, now, &expired, 3);
+    while (wheel_earliest(&wheel) <= now / WEIR_MS * WEIR_MS);
     while (!link_alone(&expired)) {
         struct subject *s = container_of(expired.next, struct subject, t.link);
 
@@ -165,6 +167,36 @@ static void each_carry_is_exact(void **state)
     }
 }
 
+/* What is due and not taken yet is still in the wheel: it may be removed, or another be put in. */
+static void due_in_portions(void **state)
+{
+    struct link expired;
+    unsigned count = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+        begin(starts[i]);
+        for (size_t k = 0; k < 10; k++)
+            insert(&subjects[k], starts[i] + 100 * WEIR_MS);
+        now = starts[i] + 200 * WEIR_MS;
+        link_init(&expired);
+        wheel_advance(&wheel, now, &expired, 4);
+        assert_true(wheel_earliest(&wheel) <= now);
+        wheel_remove(&wheel, &subjects[9].t);
+        insert(&subjects[10], starts[i]);
+        insert(&subjects[11], now + WEIR_SEC);
+        wheel_advance(&wheel, now, &expired, 5);
+        assert_true(wheel_earliest(&wheel) <= now);
+        wheel_advance(&wheel, now, &expired, 5);
+        assert_true(wheel_earliest(&wheel) > now);
+        for (count = 0; !link_alone(&expired); count++)
+            wheel_remove(&wheel, container_of(expired.next, struct timer, link));
+        assert_int_equal(count, 10); /* one was removed, one is not due */
+        wheel_remove(&wheel, &subjects[11].t);
+        assert_true(wheel_earliest(&wheel) == TIMER_NONE);
+    }
+}
+
 static void the_past_expires_with_the_next_tick(void **state)
 {
     (void)state;
@@ -209,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_a_list),
         cmocka_unit_test(each_carry_is_exact),
+        cmocka_unit_test(due_in_portions),
         cmocka_unit_test(the_past_expires_with_the_next_tick),
         cmocka_unit_test(beyond_the_horizon_is_looked_at_early),
         cmocka_unit_test(removing_what_is_nowhere_is_nothing),
