@@ -1,5 +1,6 @@
 /* test_h2_admit.c -- a request for which there is no room yet waits for one that runs to end: to
  * its client that one is over already. One request may run at a time. */
+#include "heads.h"
 #include "h2_raw.h"
 
 #include "http/h2.h"
@@ -47,15 +48,8 @@ static int open_stream(struct h2_stream *st, void *owner)
     return atomic_load(&front.mode) & REFUSE ? WEIR_ESTACKS : strand_start(answer, st);
 }
 
-static const struct h1_limits limits = {
-    .max_head = 32768,
-    .max_field = 16384,
-    .max_target = 8192,
-    .max_fields = 100,
-};
-
 static const struct h2_config config = {
-    .limits = &limits,
+    .limits = &usual_limits,
     .header_timeout = PATIENCE * WEIR_SEC,
     .send_timeout = PATIENCE * WEIR_SEC,
     .max_streams = 1,

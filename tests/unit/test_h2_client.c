@@ -1,4 +1,5 @@
 /* test_h2_client.c -- our side as a client, before a server that is not polite. */
+#include "heads.h"
 #include "h2_raw.h"
 
 #include "http/h2_parts.h"
@@ -11,15 +12,8 @@ static struct {
     sem_t written, refused;
 } client;
 
-static const struct h1_limits limits = {
-    .max_head = 32768,
-    .max_field = 16384,
-    .max_target = 8192,
-    .max_fields = 100,
-};
-
 static const struct h2_config config = {
-    .limits = &limits,
+    .limits = &usual_limits,
     .header_timeout = PATIENCE * WEIR_SEC,
     .send_timeout = PATIENCE * WEIR_SEC,
     .max_streams = 100,

@@ -1,6 +1,7 @@
 /* test_pool_shared.c -- upstream connections that many requests use at once: who gets a stream
  * where, who opens, who waits, what is remembered; against our own server side, on several
  * workers. */
+#include "heads.h"
 #include "workers.h"
 
 #include "net/listen.h"
@@ -20,13 +21,6 @@ static struct {
     _Atomic unsigned alive; /* being served */
     _Atomic unsigned asked; /* requests */
 } origin;
-
-static const struct h1_limits limits = {
-    .max_head = 32768,
-    .max_field = 16384,
-    .max_target = 8192,
-    .max_fields = 100,
-};
 
 static void answer(void *arg)
 {
@@ -59,7 +53,7 @@ static int answer_on_strand(struct h2_stream *st, void *owner)
 }
 
 static const struct h2_config serving = {
-    .limits = &limits,
+    .limits = &usual_limits,
     .header_timeout = PATIENCE * WEIR_SEC,
     .send_timeout = PATIENCE * WEIR_SEC,
     .max_streams = STREAMS,

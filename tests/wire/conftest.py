@@ -10,7 +10,7 @@ import pytest
 
 sys.dont_write_bytecode = True
 
-from weirtest import Installed, Network, Origin, Proxy, binary  # noqa: E402
+from weirtest import Authority, Installed, Network, Origin, Proxy, binary  # noqa: E402
 from weirtest.proxy import ROOT  # noqa: E402
 
 LIMIT = 300                     # seconds for a test, fixtures included; the longest takes some 20
@@ -79,6 +79,20 @@ def weir(origin, tmp_path):
         return started[-1]
     yield start
     all_of([p.close_clients for p in started] + [origin.stop] + [p.finish for p in started])
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """Whoever signs this test's certificates."""
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def other(tmp_path):
+    """And one whom the first does not know."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    return Authority(folder, "another CA")
 
 
 @pytest.fixture(scope="session")

@@ -8,23 +8,11 @@ import subprocess
 
 import pytest
 
-from weirtest import Authority, binary, poll, why
+from weirtest import binary, poll, why
 from weirtest.pairs import VERSIONS, Down, ends
 
 PROGRAM = pathlib.Path(binary()).resolve().parents[1] / "tests/wire/programs/peers"
 SNI = "Peer-Sni: origin.test"
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def other(tmp_path):
-    folder = tmp_path / "other"
-    folder.mkdir()
-    return Authority(folder, "another CA")
 
 
 @pytest.fixture(params=[(d, u) for d in VERSIONS for u in VERSIONS], ids="{0[0]}-{0[1]}".format)

@@ -9,16 +9,11 @@ import threading
 
 import pytest
 
-from weirtest import (APPLICATION_DATA, OK, Authority, Records, chunks, echo, once, poll, request,
+from weirtest import (APPLICATION_DATA, OK, Records, chunks, echo, once, poll, request,
                       run, serve, why)
 
 quick = pytest.mark.quick
 LISTEN = {"listen": (), "listen_tls": ("127.0.0.1:0",)}
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
 
 
 @pytest.fixture

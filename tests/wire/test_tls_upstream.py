@@ -7,22 +7,10 @@ import threading
 
 import pytest
 
-from weirtest import OK, Authority, own_answer, poll, request, run, serve, why
+from weirtest import OK, own_answer, poll, request, run, serve, why
 
 quick = pytest.mark.quick
 NAME = "origin.test"
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def other(tmp_path):
-    folder = tmp_path / "other"
-    folder.mkdir()
-    return Authority(folder, "another CA")
 
 
 def failed(proxy, status, word, detail=""):

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from test_phases import PROGRAM, Phases
-from weirtest import OK, Authority, Ended, chunks, own_answer, poll, request, why
+from weirtest import OK, Ended, chunks, own_answer, poll, request, why
 
 ASK = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x")
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -508,11 +508,6 @@ def test_many_tunnels(weir, origin):
 
 
 # Over TLS, either side.
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
-
 
 def test_tls_client(weir, origin, authority):
     """The upstream's end is close_notify to the client, which may still send."""
