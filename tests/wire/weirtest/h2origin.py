@@ -207,6 +207,13 @@ class Peer:
         except OSError:
             pass
 
+    def reset(self):
+        """Ends the connection with a RST, which leaves only once nobody reads any more: a recv that
+        is under way keeps the socket open."""
+        self.sock.shutdown(socket.SHUT_RD)
+        self.thread.join(WAIT)
+        self.conn.reset()
+
     # reading
 
     def _bytes(self, n):
