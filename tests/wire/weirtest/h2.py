@@ -431,8 +431,9 @@ def h2(proxy, listener=0, tls=None, name="localhost", rcvbuf=None, mss=None, **o
     if tls:
         sock = tls.wrap_socket(sock, server_hostname=name, suppress_ragged_eofs=False)
         assert sock.selected_alpn_protocol() == "h2"
-    proxy.clients.append(H2(sock, **options))
-    return proxy.clients[-1]
+    connection = H2(sock, **options)
+    proxy.clients.append(connection)
+    return connection
 
 
 def ended(proxy, why, detail=None):

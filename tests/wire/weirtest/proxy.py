@@ -98,8 +98,9 @@ class Proxy:
     pid = property(lambda self: self.process.pid)
 
     def client(self, listener=0, **options):
-        self.clients.append(Client(self.addresses[listener], **options))
-        return self.clients[-1]
+        client = Client(self.addresses[listener], **options)
+        self.clients.append(client)     # maybe beside those of other threads
+        return client
 
     def ask(self, data, method=None):
         """A request on a connection of its own."""
