@@ -182,18 +182,19 @@ class Peer:
         self.send(ping(mark))
         self.wait(lambda: mark in self.pongs or self.end, "an answer to a PING")
 
-    def wait(self, condition, what):
+    def wait(self, condition, what, seconds=WAIT):
         with self.changed:
             assert self.changed.wait_for(lambda: condition() or self.conn.origin.stopping or self.error,
-                                         WAIT), f"not in time: {what}; frames: {self.frames[-8:]}"
+                                         seconds), f"not in time: {what}; frames: {self.frames[-8:]}"
         if self.error:
             raise self.error
         if not condition():
             raise Cut("the test is over")
 
     def accept(self):
-        """The next request, or None at the end of the connection."""
-        self.wait(lambda: self.waiting or self.end, "a request")
+        """The next request, or None at the end of the connection. Others may take as long as they
+        take before it comes."""
+        self.wait(lambda: self.waiting or self.end, "a request", None)
         with self.changed:
             return self.waiting.pop(0) if self.waiting else None
 
