@@ -162,7 +162,8 @@ def test_refused(fetch, origin, dead):
     p.wait_text(f"logged: filter: no answer: {dead}: the upstream refused the connection")
 
 
-def test_unknown_name(fetch, origin):
+def test_unknown_name(network, fetch, origin):
+    """Where no name server can be asked."""
     p = fetch(origin())
     assert p.ask(ask("http://no-such-name.invalid/")).status == 502
     p.wait_text("no answer: no-such-name.invalid:80: ")

@@ -140,6 +140,7 @@ class Origin:
             self.sock = socket.socket(socket.AF_UNIX)
         else:
             self.sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)     # for `refuse`
         self.sock.bind(address)
         self.sock.listen(1024)
         self.address = self.sock.getsockname()
@@ -192,8 +193,11 @@ class Origin:
             raise errors[0]
 
     def refuse(self):
-        """From now on nobody listens at this address."""
+        """From now on nobody listens at this address, whoever may ask for a port."""
         self._shut(self.sock)
+        self.sock = socket.socket(self.sock.family)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.sock.bind(self.address)
 
     @staticmethod
     def _shut(sock, keep=False):
