@@ -123,8 +123,8 @@ def test_client_leaves_while_the_origin_thinks(weir, origin):
     p = weir(o)
     for leave in ("reset", "close"):
         c = p.client()
-        c.send(request())
         n = len(o.requests)
+        c.send(request())
         o.wait_requests(n + 1)
         getattr(c, leave)()
         o.wait(lambda: o.conns[-1].ended, "the end of its connection")

@@ -27,9 +27,9 @@ class Behind:
         self.go = threading.Event()
 
     def note(self, ctx):
-        self.seen = dict(ctx.invocation_metadata())
-        self.remaining = ctx.time_remaining()
         ctx.add_callback(self.cancelled.set)
+        self.remaining = ctx.time_remaining()
+        self.seen = dict(ctx.invocation_metadata())     # last: tests wait for it
 
     def Unary(self, request, ctx):
         self.note(ctx)
@@ -200,7 +200,7 @@ def test_server_ends_first(call):
 def test_deadline(call):
     """It reaches the server as grpc-timeout, and its end as a reset."""
     with pytest.raises(grpc.RpcError) as error:
-        call.Unary(b"wait", timeout=0.3)
+        call.Unary(b"wait", timeout=1)
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert call.behind.cancelled.wait(10)
 

@@ -47,7 +47,9 @@ def test_nothing_follows_a_frame_that_was_cut(weir, origin):
     c = h2(proxy, settings=((INITIAL_WINDOW_SIZE, 1 << 30),), rcvbuf=4096)
     c.send(update(0, 1 << 30) + headers(1, head("GET", "/a"))
            + headers(3, head("GET", "/b", "do: fail_to_proxy=hold")))
-    c.take()
+    c.window, c.auto_credit = 1 << 30, False
+    both = c.stream(1), c.stream(3)
+    c.until(lambda: all(st.body for st in both))
     proxy.signal(signal.SIGTERM)
     proxy.wait_text("waiting in fail_to_proxy")
     buf = c.buf + drain(c.sock, 0.1)

@@ -154,7 +154,7 @@ def test_wait_has_a_deadline(weir, origin):
     def script(peer):
         peer.wait_end()
     o = origin(h2_script(script, manual=True))
-    p = weir(H2, "--timeout-connect", "300ms", "--timeout-upstream", "2s", o)
+    p = weir(H2, "--timeout-connect", "300ms", "--timeout-upstream", "8s", o)
     first = p.client()
     first.send(request("GET", "/"))
     o.wait_requests(1)
@@ -183,7 +183,7 @@ def test_idle_connection_that_closed(weir, origin):
         assert get(p, method="POST").status == 200
         o.conns[-1].peer.wait_end()
         poll(lambda: o.conns[i].sock.fileno() == -1, "the end of a connection")
-        poll(lambda: p.descriptors()["socket"] <= p.before["socket"] + 1, "our end of it")
+        poll(lambda: p.descriptors()["socket"] <= p.before["socket"], "our end of it")
 
 
 # GOAWAY, REFUSED_STREAM.
@@ -357,10 +357,11 @@ def test_silent_connection_is_asked(weir, origin):
 def test_dead_connection(weir, origin):
     """One that does not answer has ended: its requests fail, in words; the next goes elsewhere."""
     def dead(peer):
-        peer.answer_pings = False
         st = peer.accept()
         st.head(200)
         peer.accept()
+        peer.answer_pings = False
+        st.data(b"x")           # behind another frame it is asked again
         peer.wait_end()
     o = origin(h2_script(dead), h2_serve(hello))
     p = weir(H2, "--h2c", "--upstream-ping", "200ms", o)
@@ -382,9 +383,9 @@ def test_idle_connection_that_died(weir, origin, method):
         peer.answer_pings = False
         peer.wait_end()
     o = origin(h2_script(dying), h2_serve(hello))
-    p = weir(H2, "--upstream-ping", "100ms", o)
+    p = weir(H2, "--upstream-ping", "500ms", o)
     assert get(p).status == 200
-    time.sleep(0.3)             # the silence
+    time.sleep(0.6)             # the silence
     assert get(p, method=method).body == b"hello"
     assert [len(c.requests) for c in o.conns] == [1, 1]
     assert len(o.conns[0].peer.pings) == 1
@@ -392,9 +393,9 @@ def test_idle_connection_that_died(weir, origin, method):
 
 def test_idle_connection_that_lives(weir, origin):
     o = origin(h2_serve(hello))
-    p = weir(H2, "--upstream-ping", "100ms", o)
+    p = weir(H2, "--upstream-ping", "500ms", o)
     assert get(p).status == 200
-    time.sleep(0.3)
+    time.sleep(0.6)
     assert get(p, method="POST").status == 200
     assert len(o.conns) == 1 and len(o.conns[0].peer.pings) == 1
 
@@ -615,7 +616,7 @@ def test_change_of_mind(weir, origin, ca):
     context.set_alpn_protocols(["http/1.1"])
     o.conns[1].peer.close()
     o.conns[1].peer.wait_end()
-    poll(lambda: p.descriptors()["socket"] <= p.before["socket"] + 1, "our end of it")
+    poll(lambda: p.descriptors()["socket"] <= p.before["socket"], "our end of it")
     assert get(p).body == b"ok"
 
 
@@ -721,10 +722,9 @@ def test_chunked_up(weir, origin):
 
 def test_unreachable(weir):
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        address = "127.0.0.1:%d" % s.getsockname()[1]
-    p = weir(H2, address)
-    clients = at_once(p, 5)
-    for c in clients:
-        own_answer(c.receive(), 502)
-    why(p, "connect_refused")
+        s.bind(("127.0.0.1", 0))    # and does not listen
+        p = weir(H2, "127.0.0.1:%d" % s.getsockname()[1])
+        clients = at_once(p, 5)
+        for c in clients:
+            own_answer(c.receive(), 502)
+        why(p, "connect_refused")

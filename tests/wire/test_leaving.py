@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from weirtest import OK, request, serve, why
+from weirtest import OK, poll, request, serve, why
 from weirtest import h2 as wire
 from weirtest.h2 import h2
 from weirtest.h2origin import h2_script, h2_serve
@@ -158,6 +158,7 @@ def test_upstream_stream_is_reset_at_once(weir, origin, down):
     leave()
     why(p, "client_gone")
     assert p.ask(request("GET", "/next")).body == b"ok"
+    poll(lambda: codes, "what its handler was told")
     assert codes == [wire.CANCEL] and len(o.conns) == 1
 
 

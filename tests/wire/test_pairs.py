@@ -49,10 +49,11 @@ def hello(x):
 @quick
 def test_get(pair):
     c = pair(hello)
-    for _ in range(3):
+    for i in range(3):
         res = c.ask("GET", "/a?b=c", "X-Own: yes")
         assert (res.status, res.body, res.get("Content-Length"), res.whole) == (200, b"hello", "5", True)
         assert res.get("Date")
+        pair.proxy.log(i + 1)       # behind that its connection is back
     x = pair.seen[0]
     assert (x.method, x.target, x.host, x.get("X-Own")) == ("GET", "/a?b=c", HOST, "yes")
     assert "transfer-encoding" not in x.names and "content-length" not in x.names
@@ -96,10 +97,11 @@ def test_head(pair, length):
         fields = [] if length is None else [f"Content-Length: {length}"]
         x.begin(200, "X-Own: yes", *fields, body=False)
     c = pair(answer)
-    for _ in range(2):
+    for i in range(2):
         res = c.ask("HEAD")
         assert (res.status, res.body, res.get("X-Own"), res.whole) == (200, b"", "yes", True)
         assert res.get("Content-Length") == (None if length is None else str(length))
+        pair.proxy.log(i + 1)
     assert pair.seen[0].method == "HEAD" and len(pair.origin.conns) == 1
 
 
@@ -466,7 +468,7 @@ def test_origin_stalls(pair):
             x.begin(200, length=10)
             x.piece(b"x")
         x.gone()
-    c = pair(answer, "--timeout-upstream", "200ms")
+    c = pair(answer, "--timeout-upstream", "500ms")
     assert c.ask("GET", "/head").status == 504
     res = pair.down().ask("GET", "/body")
     assert res.status == 200 and not res.whole

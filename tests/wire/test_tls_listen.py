@@ -61,6 +61,7 @@ def test_plain_and_tls_beside_each_other(weir, origin, authority):
     crt, key = authority.certificate("server", "origin.test")
     p = weir(o, "--cert", crt, "--key", key, listen=("127.0.0.1:0",), listen_tls=("127.0.0.1:0",))
     assert p.client(0).ask(request()).body == b"ok"
+    p.log()                     # the first one
     assert p.client(1, tls=authority.client(), name="origin.test").ask(request()).body == b"ok"
     records = p.log(2)
     assert "tls" not in records[0] and records[1]["tls"] == "TLSv1.3"
@@ -306,7 +307,7 @@ def test_a_handshake_has_a_deadline(https, hello):
 
 @pytest.mark.alone
 def test_a_request_behind_the_handshake_has_its_own(https, authority):
-    p = https(None, "--timeout-header", "300ms", "--timeout-idle", "10s")
+    p = https(None, "--timeout-header", "1s", "--timeout-idle", "10s")
     c = p.client(tls=authority.client(), name="origin.test")
     assert c.ask(request()).body == b"ok"
     c.send(b"GET / HT")
