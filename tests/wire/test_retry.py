@@ -427,7 +427,7 @@ def test_refused_beyond_the_budget(weir, origin):
     for i in range(30):
         assert p.ask(request("POST", "/", body=b"x")).status == 503
         tries.append(p.log(i + 1)[i]["tries"])
-    assert tries[0] == 4 and tries[-1] == 1 and 10 <= sum(tries) - 30 < 20
+    assert tries[0] == 4 and min(tries) == 1 and 10 <= sum(tries) - 30 < 20
     p.wait_text('"budget_spent":true')
 
 
