@@ -14,7 +14,7 @@
 
 /* How often a victim is looked at until it is busy, and how long at most. */
 #define LOOK_EVERY (1 * WEIR_MS)
-#define LOOK_FOR   (200 * WEIR_MS)
+#define LOOK_FOR   (1 * WEIR_SEC)
 #define REAP_EVERY (50 * WEIR_MS)
 
 extern char **environ;
