@@ -121,7 +121,7 @@ static void rescue(struct worker *w, struct worker *stuck, struct epoll_event *e
     if (n > 0)
         worker_handle(w, events, n);
     spin_unlock(&stuck->lease);
-    timers_expire(stuck, w->now);
+    timers_expire(stuck, w->now, MAX(n, 0));
     if (atomic_load(&stuck->watching)) {
         leave(stuck);
         call_watcher(w);

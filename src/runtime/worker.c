@@ -409,7 +409,7 @@ static void turn(struct worker *w, struct epoll_event *events)
     int n = poll_events(w, events);
 
     drain_inbox(w);
-    timers_expire(w, w->now);
+    timers_expire(w, w->now, MAX(n, 0));
     watch_others(w, events, EVENTS);
     if (unlikely(atomic_load_explicit(&rt.starved_count, memory_order_relaxed) > 0))
         slots_starved(w->now);

@@ -244,7 +244,10 @@ static inline void lazy_clear(struct lazy *l)
     atomic_store_explicit(&l->t.deadline, TIMER_NONE, memory_order_relaxed);
 }
 void lazy_forget(struct lazy *l); /* out of the wheel; its user is gone */
-void timers_expire(struct worker *w, int64_t now); /* those in its wheel; any worker */
+
+/* Deals with what is due in its wheel, on any worker: with about as many entries as the `events`
+ * that came in this turn, and with a few if there were none. */
+void timers_expire(struct worker *w, int64_t now, int events);
 
 /* slot.c */
 extern const struct slab_type slot_type;

@@ -1,10 +1,11 @@
 /* test_rt_fair.c -- a strand that never has to wait lets the others of its worker run: after 64 I/O
- * calls, after 1 MiB, and each time it yields. */
+ * calls, after 1 MiB, and each time it yields; and many who wake at once are woken a few a turn. */
 #include "workers.h"
 
 #include "runtime/co.h"
 
 enum { BYTES = 60000, BURST = 64, TURNS = 50, BIG = 256 * 1024, MANY = 64 };
+enum { SLEEPERS = 200, TOGETHER = 5 };
 
 static struct {
     unsigned turns; /* of the other strand; one worker, so these are plain */
@@ -106,12 +107,57 @@ static void many_bytes(void **state)
     run_beside(spender);
 }
 
+static struct {
+    struct deadline until;
+    unsigned asleep, awake; /* how many went to sleep in time, and how many of them are awake */
+    unsigned turn, together, most;
+} rest;
+
+/* Notes how many woke up since the other strand was let run. */
+static void sleeper(void *arg)
+{
+    (void)arg;
+    if (rt_now() >= rest.until.at)
+        return;
+    rest.asleep++;
+    co_sleep(rest.until);
+    rest.together = rest.turn == fair.turns ? rest.together + 1 : 1;
+    rest.turn = fair.turns;
+    rest.most = MAX(rest.most, rest.together);
+    rest.awake++;
+}
+
+/* On a machine that is too busy to start them all in time: once more, with twice the time. */
+static void bedtime(void *arg)
+{
+    (void)arg;
+    for (weir_dur span = 20 * WEIR_MS; rest.awake < SLEEPERS; span *= 2) {
+        rest.asleep = rest.awake = rest.most = rest.turn = 0;
+        rest.until = deadline_in(rt_now(), span, 0);
+        for (unsigned i = 0; i < SLEEPERS; i++)
+            ensure(strand_start(sleeper, NULL) == 0);
+        while (rt_now() < rest.until.at || rest.awake < rest.asleep)
+            co_yield ();
+    }
+    ensure(rest.most <= TOGETHER); /* more than the least of a turn: it may have had events */
+    fair.ended = true;
+    close(fair.fd[0]);
+    close(fair.fd[1]);
+}
+
+static void many_deadlines(void **state)
+{
+    (void)state;
+    run_beside(bedtime);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_calls),
         cmocka_unit_test(yields),
         cmocka_unit_test(many_bytes),
+        cmocka_unit_test(many_deadlines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
