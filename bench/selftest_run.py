@@ -27,7 +27,7 @@ from lib.cases import CASES, Bound, Part                                        
 from lib.figures import cheapest, judge                                         # noqa: E402
 from lib.measure import Bench, check_kept, check_tls, measure_open, measure_reuse  # noqa: E402
 from lib.memory import measure_memory                                           # noqa: E402
-from lib.processes import raise_file_limit                                      # noqa: E402
+from lib.processes import go_first, go_last, raise_file_limit                   # noqa: E402
 from lib.proxies import PROXIES                                                 # noqa: E402
 from lib.report import about_program, keep, summarise                           # noqa: E402
 
@@ -164,7 +164,9 @@ class Kinds(unittest.TestCase):
     def test_attack(self):
         part = Part("", ["-c", "2", "--rate", "50"], attack="heads", connections=20, deadline=0.5)
         for cut, share in ("0.4", 1.0), ("None", 0.0):
+            # on a busy machine who goes last would not get there in time
             with mock.patch("lib.attack.GRACE_SECONDS", 9 if share else 0), \
+                    mock.patch("lib.attack.go_last") as last, \
                     self.bench(part, PRETENDER.replace("CUT", cut)
                                .replace("settimeout(0.01)", "settimeout(%s)" % cut)) as bench:
                 figures = measure_attack(bench, "weir")
@@ -173,6 +175,16 @@ class Kinds(unittest.TestCase):
             self.assertEqual(figures["attackers"]["begun"], 20)
             self.assertEqual(figures["last_cut_s"] is None, figures["cut"] == 0)
             self.assertGreater(figures["p99_ratio"], 0)
+            self.assertGreater(figures["sink_ratio"], 0)
+            self.assertEqual(last.call_count, 4)    # attackers twice, their sink, the watch
+
+    def test_who_goes_first(self):
+        with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:
+            go_last(process.pid)
+            self.assertEqual(os.sched_getscheduler(process.pid), os.SCHED_IDLE)
+            first = go_first(process.pid)
+            self.assertEqual(os.sched_getscheduler(process.pid),
+                             os.SCHED_FIFO if first else os.SCHED_IDLE)
 
     def test_open_and_reuse(self):
         with self.bench(Part("", ["--length", "1024"], connections=500)) as bench:

@@ -38,7 +38,8 @@ KINDS = {
         Column("back %", "given_back", 8, 1, 100))),
     "attack": Kind(measure_attack, (
         Column("p99 x", "p99_ratio", 8, 2), Column("alone us", "quiet_p99_us", 10, 0),
-        Column("beside us", "p99_us", 10, 0), Column("cut %", "cut", 8, 1, 100),
+        Column("beside us", "p99_us", 10, 0), Column("sink x", "sink_ratio", 8, 2),
+        Column("cut %", "cut", 8, 1, 100),
         Column("first s", "first_cut_s", 9, 2), Column("last s", "last_cut_s", 9, 2)), ()),
     "uneven": Kind(measure_uneven, (
         Column("light p99", "light_p99_us", 10, 0), Column("light p50", "light_p50_us", 10, 0),

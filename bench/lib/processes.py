@@ -42,6 +42,20 @@ def check_cores(cores):
                          "and one for the load" % sorted(missing)[0])
 
 
+def go_first(pid):
+    """Whatever shares its core waits for it. False: we may not do that, which needs root."""
+    try:
+        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        return False
+    return True
+
+
+def go_last(pid):
+    """It runs when its core has nothing else to do. Also for a thread, by its own number."""
+    os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+
+
 def free_port():
     """A port nobody listens on, outside the range that outgoing connections take theirs from."""
     for port in range(20000 + os.getpid() % 5000, 32000):
