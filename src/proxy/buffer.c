@@ -36,9 +36,9 @@ int buffer_request(struct weir_session *s)
     co_label(s->service->proxy->name, "reading the request body");
     s->replay_max = MAX(s->replay_max, (size_t)s->buffer_max);
     TRY(read_all(s));
+    if (!replay_settle(s))
+        return WEIR_ENOMEM;
     s->buffered = true;
-    if (s->replay != NULL)
-        s->replay->buffered = true;
     replay_rewind(s);
     return 0;
 }

@@ -1,4 +1,8 @@
-/* replay.c -- what came of a request's body, kept for another try. */
+/* replay.c -- what came of a request's body, kept for another try.
+ *
+ * The piece that came last still lies where it was read, until the next is read. So it is kept by
+ * reference, and copied only when there is a next one: a body that comes in one piece is never
+ * copied. */
 #include "proxy/replay.h"
 
 #include <stdlib.h>
@@ -11,7 +15,7 @@ enum { CAP_FIRST = 4096 };
 
 static uint64_t total(const struct replay *r)
 {
-    return r->kept + r->filed;
+    return r->kept + r->filed + r->last.len;
 }
 
 bool replay_ended(const struct weir_session *s)
@@ -38,6 +42,7 @@ static void drop(struct replay *r)
     buf_put(&r->piece);
     spill_close(&r->file);
     r->bytes = NULL;
+    r->last = (weir_str){ NULL, 0 };
     r->kept = r->cap = 0;
     r->filed = r->at = 0;
 }
@@ -128,17 +133,54 @@ static bool store(struct weir_session *s, struct replay *r, weir_str piece)
     return true;
 }
 
+static void lose(struct weir_session *s, struct replay *r)
+{
+    s->body_lost = true;
+    drop(r);
+}
+
+/* What came last would be gone with the next read: to where it stays. */
+static void settle(struct weir_session *s, struct replay *r)
+{
+    weir_str last = r->last;
+
+    if (last.len == 0)
+        return;
+    r->last = (weir_str){ NULL, 0 };
+    if (s->body_lost || !store(s, r, last))
+        lose(s, r);
+    else
+        r->at = total(r);
+}
+
+static bool fits(const struct weir_session *s, const struct replay *r, size_t len)
+{
+    uint64_t most = s->replay_max + s->replay_file;
+
+    return len <= most && total(r) <= most - len;
+}
+
 static void keep(struct weir_session *s, weir_str piece)
 {
     struct replay *r = begin(s);
 
-    if (r == NULL || !store(s, r, piece)) {
+    if (r == NULL) {
         s->body_lost = true;
-        if (r != NULL)
-            drop(r);
+    } else if (!fits(s, r, piece.len)) {
+        lose(s, r);
     } else {
+        r->last = piece;
         r->at = total(r);
     }
+}
+
+bool replay_settle(struct weir_session *s)
+{
+    if (s->replay != NULL) {
+        settle(s, s->replay);
+        s->replay->buffered = true;
+    }
+    return !s->body_lost;
 }
 
 /* ---- what came before ------------------------------------------------------------------------ */
@@ -163,8 +205,10 @@ static int read_again(struct weir_session *s, struct replay *r, weir_str *piece)
 {
     if (r->at < r->kept)
         *piece = (weir_str){ r->bytes + r->at, r->kept - (size_t)r->at };
-    else
+    else if (r->at < r->kept + r->filed)
         TRY(read_file(s, r, piece));
+    else
+        *piece = r->last;
     r->at += piece->len;
     r->lent = true;
     return HTTP_PIECE;
@@ -177,8 +221,10 @@ int replay_read(struct weir_session *s, weir_str *piece, struct pace *pace)
 
     if (r != NULL && r->at < total(r))
         return read_again(s, r, piece);
-    if (r != NULL)
+    if (r != NULL) {
         r->lent = false;
+        settle(s, r);
+    }
     rc = http_read_body(s->down, piece, pace);
     if (rc < 0 || piece->len == 0)
         return rc;

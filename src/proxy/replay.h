@@ -16,9 +16,10 @@ struct replay {
     size_t kept, cap;
     int file; /* the next of it; -1: none was needed */
     uint64_t filed;
+    weir_str last; /* what came behind that, until the next is read: not ours */
     char *piece;   /* what was read back from the file, from buf_get; NULL: nothing */
     uint64_t at;   /* how far this try has read */
-    bool lent;     /* the last piece handed out is in `bytes` or `piece` */
+    bool lent;     /* the last piece handed out is one that was kept */
     bool buffered; /* all of it was read before a peer was chosen */
 };
 
@@ -41,6 +42,10 @@ bool replay_possible(const struct weir_session *s);
 
 /* There will be no further try: nothing more is kept, and what is kept goes if nobody reads it. */
 void replay_stop(struct weir_session *s);
+
+/* All of the body has been read, and shall stay in one piece as far as memory takes it. false: it
+ * has been lost. */
+bool replay_settle(struct weir_session *s);
 
 /* The end of the request. */
 void replay_done(struct weir_session *s);
