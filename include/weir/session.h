@@ -42,6 +42,11 @@ const struct weir_head *weir_response(struct weir_session *s);
 uint64_t weir_bytes_received(struct weir_session *s);
 uint64_t weir_bytes_sent(struct weir_session *s);
 
+/* Likewise towards upstreams, of all tries together: sent to them, taken from them. They differ
+ * from those of the client where a body was edited, sent again, or not passed on. */
+uint64_t weir_upstream_bytes_sent(struct weir_session *s);
+uint64_t weir_upstream_bytes_received(struct weir_session *s);
+
 /* Of the last try: the address of the peer as it stands in the logs (absent: none was chosen), and
  * whether its connection came from the pool. How many tries were begun. */
 weir_str weir_upstream(struct weir_session *s);
@@ -102,6 +107,30 @@ struct weir_timing {
 
 /* Writes that to `*out`. */
 void weir_request_timing(struct weir_session *s, struct weir_timing *out);
+
+/* The phases of struct weir_proxy that have a time. */
+enum weir_phase {
+    WEIR_PHASE_EARLY_REQUEST_FILTER,      /* early_request_filter: the head is there */
+    WEIR_PHASE_REQUEST_FILTER,            /* request_filter */
+    WEIR_PHASE_UPSTREAM_PEER,             /* upstream_peer */
+    WEIR_PHASE_FAIL_TO_CONNECT,           /* fail_to_connect */
+    WEIR_PHASE_CONNECTED_TO_UPSTREAM,     /* connected_to_upstream */
+    WEIR_PHASE_UPSTREAM_REQUEST_FILTER,   /* upstream_request_filter */
+    WEIR_PHASE_REQUEST_BODY_FILTER,       /* request_body_filter: its last piece so far */
+    WEIR_PHASE_REQUEST_TRAILER_FILTER,    /* request_trailer_filter */
+    WEIR_PHASE_UPSTREAM_RESPONSE_FILTER,  /* upstream_response_filter */
+    WEIR_PHASE_RESPONSE_FILTER,           /* response_filter */
+    WEIR_PHASE_RESPONSE_BODY_FILTER,      /* response_body_filter: its last piece so far */
+    WEIR_PHASE_RESPONSE_TRAILER_FILTER,   /* response_trailer_filter */
+    WEIR_PHASE_ERROR_WHILE_PROXY,         /* error_while_proxy */
+    WEIR_PHASE_FAIL_TO_PROXY,             /* fail_to_proxy */
+    WEIR_PHASE_LOGGING,                   /* logging */
+};
+
+/* When this phase, the proxy's or that of a module, was last begun, counted from the beginning of
+ * the request; 0: it was not, or there is none. The clock is read once in a turn of a worker, so
+ * phases between which nothing waited have the same time. */
+weir_dur weir_phase_time(struct weir_session *s, enum weir_phase phase);
 
 /* `size` zeroed bytes of the client's connection, the same for all its requests, freed with it; the
  * first call decides on the size. Requests of HTTP/2 share a connection at the same time, on

@@ -73,6 +73,7 @@ void exchange(struct weir_session *s, int rc)
     record_error(s, s->err);
     if (s->service->proxy->logging != NULL) {
         co_label(s->service->proxy->name, "logging");
+        phase_begins(s, WEIR_PHASE_LOGGING);
         s->service->proxy->logging(s, s->err);
     }
     if (s->uses != NULL)

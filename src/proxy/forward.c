@@ -57,6 +57,7 @@ int forward_up(struct weir_session *s, const struct http_message *m, weir_str pi
         s->upload_broken = true;
         return 0;
     }
+    s->up_sent += piece.len;
     return body_written(s, rc, s->request_unchanged);
 }
 
@@ -76,6 +77,7 @@ static int pass_upstream(struct weir_session *s)
         return HTTP_LATER;
     rc = http_pass_body(s->down, s->up_http, &s->down_read, &s->up_write, &moved);
     s->received += moved;
+    s->up_sent += moved;
     if (moved > 0) {
         s->body_lost = true;
         s->upload_moved = rt_now();

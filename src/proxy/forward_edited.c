@@ -95,6 +95,7 @@ static int take_response(struct weir_session *s, weir_str *piece, bool wait)
         rc = http_read_body(up, piece, wait ? &s->up_read : NULL);
         if (rc < 0 || rc == HTTP_LATER)
             return rc < 0 ? rc : BODY_LATER;
+        s->up_received += piece->len;
         rc = body_filter_down(s, piece);
         if (rc != 0 || s->answered_here)
             return rc < 0 ? rc : WEIR_ECANCELED;

@@ -173,6 +173,7 @@ static int pass_downstream(struct weir_session *s)
         return HTTP_LATER;
     rc = http_pass_body(s->up_http, s->down, &s->up_read, &s->down_write, &moved);
     s->sent += moved;
+    s->up_received += moved;
     session_moved(s, moved);
     return rc;
 }
@@ -193,6 +194,7 @@ static int relay_body(struct weir_session *s)
         rc = http_read_body(up, &piece, pace);
         if (rc < 0)
             return rc;
+        s->up_received += piece.len;
         if (rc != HTTP_LATER) {
             rc = body_filter_down(s, &piece);
             if (rc != 0)

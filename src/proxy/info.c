@@ -130,6 +130,11 @@ void weir_request_timing(struct weir_session *s, struct weir_timing *out)
     };
 }
 
+weir_dur weir_phase_time(struct weir_session *s, enum weir_phase phase)
+{
+    return after(s, phase_began(s, phase));
+}
+
 /* Streams of one connection may come at the same time. */
 void *weir_connection_ctx(struct weir_session *s, size_t size)
 {

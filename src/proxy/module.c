@@ -86,7 +86,7 @@ int modules_begin(struct weir_session *s)
 #define CALL(s, u, skip, phase, ...) \
     ((u)->off || (skip) || (u)->module->phase == NULL \
          ? WEIR_OK \
-         : (co_label((u)->module->name, #phase), \
+         : (PHASE_BEGINS(s, (u)->module->name, phase), \
             phase_result((s), (u)->module->phase((s), (u)__VA_ARGS__))))
 
 enum { DOWN, UP };
@@ -211,7 +211,7 @@ void modules_fail(struct weir_session *s)
 
         if (u->off || u->module->fail_to_proxy == NULL)
             continue;
-        co_label(u->module->name, "fail_to_proxy");
+        PHASE_BEGINS(s, u->module->name, fail_to_proxy);
         u->module->fail_to_proxy(s, u, s->err);
     }
 }
@@ -224,6 +224,7 @@ void modules_logging(struct weir_session *s)
         if (u->off || u->module->logging == NULL)
             continue;
         co_label(u->module->name, "logging");
+        phase_begins(s, WEIR_PHASE_LOGGING);
         u->module->logging(s, u, s->err);
     }
 }

@@ -9,6 +9,37 @@
 
 #define FAIL_TIME (1 * WEIR_SEC)
 
+static_assert(PHASE_OF(fail_to_proxy) == WEIR_PHASE_FAIL_TO_PROXY &&
+                  PHASE_OF(response_filter) == WEIR_PHASE_RESPONSE_FILTER,
+              "the phases are counted in the order of their fields");
+
+struct phase_times {
+    int64_t at[WEIR_PHASE_LOGGING + 1];
+};
+
+/* The phase that every proxy has is kept in the session: a plain request needs no more memory. */
+void phase_begins(struct weir_session *s, enum weir_phase phase)
+{
+    if (phase == WEIR_PHASE_UPSTREAM_PEER) {
+        s->chosen = rt_now();
+        return;
+    }
+    if (s->phases == NULL) {
+        s->phases = arena_alloc(&s->arena, sizeof *s->phases);
+        if (s->phases == NULL)
+            return;
+        *s->phases = (struct phase_times){ .at = { 0 } };
+    }
+    s->phases->at[phase] = rt_now();
+}
+
+int64_t phase_began(const struct weir_session *s, enum weir_phase phase)
+{
+    if (phase == WEIR_PHASE_UPSTREAM_PEER)
+        return s->chosen;
+    return s->phases != NULL && (unsigned)phase <= WEIR_PHASE_LOGGING ? s->phases->at[phase] : 0;
+}
+
 /* The sticky failure of a head that a phase may have edited. */
 static int failed_head(const struct weir_session *s)
 {
@@ -70,7 +101,7 @@ int phase_fail_to_connect(struct weir_session *s, int err, const char *fault)
 
     session_fail(s, err, fault);
     s->judging = true;
-    co_label(proxy->name, "fail_to_connect");
+    PHASE_BEGINS(s, proxy->name, fail_to_connect);
     rc = verdict(s, err, proxy->fail_to_connect(s, &s->peer, err));
     if (rc != WEIR_RETRY || !retry_possible(s) || co_check() < 0)
         return s->err;
@@ -102,7 +133,7 @@ int phase_error_while_proxy(struct weir_session *s, int err, const char *fault, 
     err = session_fail(s, err, fault);
     if (proxy->error_while_proxy != NULL) {
         s->judging = true;
-        co_label(proxy->name, "error_while_proxy");
+        PHASE_BEGINS(s, proxy->name, error_while_proxy);
         rc = verdict(s, err, proxy->error_while_proxy(s, &s->peer, err, s->reused));
         again = rc == WEIR_RETRY ? own || repeatable_by_word(err) : own && rc == err;
     }
@@ -123,7 +154,7 @@ void phase_fail_to_proxy(struct weir_session *s)
     s->down_write.limit = deadline_in(rt_now(), FAIL_TIME, WEIR_ESENDTIME);
     s->failing = true;
     if (proxy->fail_to_proxy != NULL && (s->ctx != NULL || proxy->ctx_size == 0)) {
-        co_label(proxy->name, "fail_to_proxy");
+        PHASE_BEGINS(s, proxy->name, fail_to_proxy);
         proxy->fail_to_proxy(s, s->err);
     }
     modules_fail(s);

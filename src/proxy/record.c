@@ -44,6 +44,15 @@ static void log_tls(struct log_record *r, const struct tls_info *tls)
         log_bool(r, "resumed", true);
 }
 
+/* Where they are not those of the client. */
+static void log_upstream_bytes(struct log_record *r, const struct weir_session *s)
+{
+    if (s->up_sent != s->received)
+        log_int(r, "upstream_sent", (int64_t)s->up_sent);
+    if (s->up_received != s->sent)
+        log_int(r, "upstream_received", (int64_t)s->up_received);
+}
+
 void record_access(struct weir_session *s, int err)
 {
     struct log_record r;
@@ -72,6 +81,7 @@ void record_access(struct weir_session *s, int err)
         log_str(&r, "upstream", WEIR(s->up_name));
         log_str(&r, "connect", s->reused ? LIT("reused") : LIT("new"));
         log_int(&r, "tries", s->tries);
+        log_upstream_bytes(&r, s);
     }
     if (s->answered != 0)
         log_usec(&r, "upstream_time", s->answered - s->started);

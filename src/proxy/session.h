@@ -16,6 +16,7 @@
 struct deferred;
 struct editing;
 struct fetch;
+struct phase_times;
 struct uses;
 struct edited_upload;
 struct replay;
@@ -37,17 +38,17 @@ struct weir_session {
 
     struct weir_head req;         /* the client's */
     struct weir_head res;         /* what was sent to it, or is about to be */
-    int status;                   /* of the final head sent to the client, 0: none */
-    const struct weir_head *told; /* that head; NULL: none */
+    const struct weir_head *told; /* the final head sent to the client; NULL: none */
+    int status;                   /* of that head, 0: none */
 
     /* The first cause. */
     int err;
     int fail_status;    /* 0: the error table's */
-    const char *fault;  /* words beside the table's, or NULL */
     bool judging;       /* a phase is asked about a failed try: weir_fail replaces the cause */
     bool failing;       /* fail_to_proxy runs: it may answer in spite of the error */
     bool answered_here; /* a phase has sent a response of its own */
     bool own;           /* it has no client: own.c */
+    const char *fault;  /* words beside the table's, or NULL */
 
     /* This try. */
     struct weir_peer peer;
@@ -97,9 +98,9 @@ struct weir_session {
 
     struct pace down_read, down_write, up_read, up_write;
     uint64_t max_body;
-    weir_dur idle_timeout;                      /* of the connection, after this request */
-    bool request_unchanged, response_unchanged; /* what filters promised of the bodies */
-    uint64_t received, sent;                    /* body bytes from and to the client */
+    weir_dur idle_timeout;         /* of the connection, after this request */
+    uint64_t received, sent;       /* body bytes from and to the client */
+    uint64_t up_received, up_sent; /* and from and to upstreams, in all tries */
 
     /* The request body, for every try. */
     struct replay *replay; /* what is kept of it; NULL: nothing yet */
@@ -109,12 +110,16 @@ struct weir_session {
     bool buffered;         /* and was */
     bool body_lost;        /* what comes of it is not kept */
     bool budget_spent;     /* it would have been sent again, but for the budget */
+    bool request_unchanged, response_unchanged; /* what filters promised of the bodies */
 
     size_t burst; /* bytes that passed since the last yield */
 
     /* When, in this try: there was a connection; all of the request was taken; the response head
      * came. 0: never. */
     int64_t connected, request_sent, answered;
+
+    int64_t chosen;        /* when upstream_peer was called */
+    struct phase_times *phases; /* and the other phases; NULL: none was */
 };
 
 /* Makes a session in the room of this coroutine, for the next request on `down`. */
@@ -139,9 +144,20 @@ void session_moved(struct weir_session *s, size_t n);
 #define PHASE(s, phase, ...) \
     ((s)->service->proxy->phase == NULL \
          ? WEIR_OK \
-         : (co_label((s)->service->proxy->name, #phase), \
+         : (PHASE_BEGINS(s, (s)->service->proxy->name, phase), \
             phase_result((s), (s)->service->proxy->phase(__VA_ARGS__))))
 int phase_result(struct weir_session *s, int rc);
+
+/* Notes that a phase of `who`, the proxy or a module, begins. */
+#define PHASE_BEGINS(s, who, phase) (co_label(who, #phase), phase_begins((s), PHASE_OF(phase)))
+void phase_begins(struct weir_session *s, enum weir_phase phase);
+int64_t phase_began(const struct weir_session *s, enum weir_phase phase); /* last; 0: never */
+
+/* The phase of that name: all but the last stand in `struct weir_proxy` as they are counted. */
+#define PHASE_OF(phase) \
+    ((enum weir_phase)((offsetof(struct weir_proxy, phase) - \
+                        offsetof(struct weir_proxy, early_request_filter)) / \
+                       sizeof(void (*)(void))))
 
 /* phases.c: the phases that are asked when something failed. The first two return the error that
  * stands, or WEIR_RETRY: then the session is as before the try. `again`: the default is to try once

@@ -19,6 +19,16 @@ uint64_t weir_bytes_sent(struct weir_session *s)
     return s->sent;
 }
 
+uint64_t weir_upstream_bytes_sent(struct weir_session *s)
+{
+    return s->up_sent;
+}
+
+uint64_t weir_upstream_bytes_received(struct weir_session *s)
+{
+    return s->up_received;
+}
+
 weir_str weir_upstream(struct weir_session *s)
 {
     return weir_str_from(s->up_name);

@@ -48,14 +48,15 @@ static int write_some(struct weir_session *s, struct http_stream *to, weir_str p
 
 /* One direction, to its end. */
 static int pump(struct weir_session *s, struct http_stream *from, struct http_stream *to,
-                uint64_t *bytes)
+                uint64_t *taken, uint64_t *given)
 {
     weir_str piece;
 
     do {
         TRY(read_some(s, from, &piece));
-        *bytes += piece.len;
+        *taken += piece.len;
         TRY(write_some(s, to, piece, from->body_done));
+        *given += piece.len;
         session_moved(s, piece.len);
     } while (!from->body_done);
     return 0;
@@ -74,7 +75,7 @@ static int pump_up(void *arg)
         return 0;
     http_tunnel_in(s->down);
     http_tunnel_out(up);
-    return pump(s, s->down, up, &s->received);
+    return pump(s, s->down, up, &s->received, &s->up_sent);
 }
 
 /* What a request holds of the configuration is given back: a tunnel may live for days. */
@@ -102,7 +103,7 @@ static int open_tunnel(struct weir_session *s, const struct http_message *m)
     s->moved = rt_now();
     TRY(task_start(&s->scope, &s->tunnel, pump_up, s));
     co_label(s->service->proxy->name, "a tunnel, to the client");
-    rc = pump(s, up, s->down, &s->sent);
+    rc = pump(s, up, s->down, &s->up_received, &s->sent);
     if (rc == 0)
         rc = task_join(&s->tunnel);
     if (rc < 0)

@@ -84,6 +84,60 @@ def test_timing(session, origin):
     assert c.receive().body == b"not sent"
 
 
+NAMES = ["early", "request", "peer", "no connection", "connected", "up", "up body", "up trailers",
+         "down", "client", "body", "trailers", "error", "fail", "logging"]
+
+
+def phases_of(p):
+    """{phase: microseconds} of those that ran, and the bytes to and from the upstream."""
+    found, = p.wait_text(r"phases((?: \d+)+) bytes (\d+) (\d+)\n")
+    times = zip(NAMES, map(int, found[1].split()), strict=True)
+    return {name: t for name, t in times if t > 0}, int(found[2]), int(found[3])
+
+
+def test_times_of_phases(session, origin):
+    """The proxy's and its module's; a wait in one is seen in the next."""
+    p = session(origin())
+    assert p.ask(request("POST", "/", body=b"x" * 3000)).get("Timing") == "ok"
+    times, sent, received = phases_of(p)
+    assert list(times) == ["early", "request", "peer", "client", "logging"]
+    assert list(times.values()) == sorted(times.values())
+    assert times["request"] - times["early"] >= 999 <= times["logging"] - times["client"]
+    assert (sent, received) == (3000, 2)
+    assert "upstream_sent" not in p.log()[0] and "upstream_received" not in p.log()[0]
+
+
+def test_times_of_what_failed(session):
+    p = session("127.0.0.1:1")
+    p.ask(request())
+    times, *amounts = phases_of(p)
+    assert list(times) == ["early", "request", "peer", "fail", "logging"] and amounts == [0, 0]
+    assert p.log()[0]["upstream_received"] == 0 and p.log()[0]["sent"] == len("not connected")
+
+
+def test_bytes_of_a_try_that_is_repeated(session, origin):
+    """The upstream is sent what the client has sent once."""
+    def script(conn):
+        conn.request()
+        conn.send(OK)
+        conn.request()
+    p = session(origin(script, serve(OK)))
+    c = p.client()
+    assert [c.ask(request("PUT", "/", body=b"hello")).status for _ in range(2)] == [200, 200]
+    record = p.log(2)[1]
+    assert (record["received"], record["upstream_sent"], record["tries"]) == (5, 10, 2)
+
+
+def test_bytes_of_what_passes_unseen(session, origin):
+    """Large bodies, which a kernel moves on."""
+    def script(conn):
+        conn.request()
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + b"y" * 2000000)
+    p = session(origin(script))
+    assert len(p.ask(request("POST", "/", body=b"x" * 1000000)).body) == 2000000
+    assert phases_of(p)[1:] == (1000000, 2000000)
+
+
 def test_context_of_a_connection(session, origin):
     """It is kept from request to request, and ends with the connection."""
     p = session(origin())

@@ -29,6 +29,12 @@ static void print_socket(struct weir_session *s, struct weir_head *res, const ch
                              socket->rtt > 0 && socket->window > 0 ? "tcp" : "-"));
 }
 
+/* So that what comes behind it has another time. */
+static int early_request_filter(struct weir_session *s)
+{
+    return weir_sleep(s, WEIR_MS);
+}
+
 static int upstream_peer(struct weir_session *s, struct weir_peer *peer)
 {
     if (program.ca != NULL) {
@@ -86,11 +92,30 @@ static int fail_to_proxy(struct weir_session *s, int err)
                                                   : "answered");
 }
 
+/* When its phases were begun, in microseconds, and what went over the connection to the upstream. */
+static void logging(struct weir_session *s, int err)
+{
+    char line[512];
+    size_t n = 0;
+
+    (void)err;
+    for (int i = 0; i <= WEIR_PHASE_LOGGING; i++)
+        n += (size_t)snprintf(line + n, sizeof line - n, " %lld",
+                              ((long long)weir_phase_time(s, (enum weir_phase)i) + 999) / 1000);
+    if (weir_phase_time(s, (enum weir_phase)(WEIR_PHASE_LOGGING + 1)) != 0)
+        return;
+    fprintf(stderr, "phases%s bytes %llu %llu\n", line,
+            (unsigned long long)weir_upstream_bytes_sent(s),
+            (unsigned long long)weir_upstream_bytes_received(s));
+}
+
 static const struct weir_proxy proxy = {
     .name = "session",
+    .early_request_filter = early_request_filter,
     .upstream_peer = upstream_peer,
     .response_filter = response_filter,
     .fail_to_proxy = fail_to_proxy,
+    .logging = logging,
 };
 
 #define SETTER(name) \
@@ -116,10 +141,12 @@ int main(int argc, char **argv)
         { .value = "UPSTREAM", .help = "to whom", .set = set_upstream, .required = true },
         { .set = NULL },
     };
+    static const struct weir_access_config everybody = { .allow = NULL };
     struct weir_server *server = weir_server_new_with(argc, argv, NULL, options, NULL);
 
     weir_server_add(server, &(struct weir_service){
                                 .proxy = &proxy,
+                                .modules = { { .module = &weir_access, .config = &everybody } },
                                 .listen = { { .addr = program.listen,
                                               .cert = program.cert,
                                               .key = program.key,
