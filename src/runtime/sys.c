@@ -122,9 +122,9 @@ static ssize_t negative(ssize_t result)
     return likely(result >= 0) ? result : -errno;
 }
 
-/* The calls of a request without the C library's functions: those are points at which a thread may
- * be cancelled, which in a process of several threads takes two locked instructions each.
- * Sanitizers have to see the functions. */
+/* The calls of a request, and of a client's connection, without the C library's functions: those are
+ * points at which a thread may be cancelled, which in a process of several threads takes two locked
+ * instructions each. Sanitizers have to see the functions. */
 enum { DIRECT = !SANITIZE_ADDRESS && !SANITIZE_THREAD };
 
 static ssize_t direct_recv(int fd, void *buf, size_t len, int flags)
@@ -141,6 +141,18 @@ static ssize_t direct_send(int fd, const void *buf, size_t len, int flags)
 static ssize_t direct_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     return DIRECT ? syscall(SYS_sendmsg, fd, msg, flags) : sendmsg(fd, msg, flags);
+}
+
+static int direct_accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    const int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+
+    return DIRECT ? (int)syscall(SYS_accept4, fd, addr, len, flags) : accept4(fd, addr, len, flags);
+}
+
+static int direct_close(int fd)
+{
+    return DIRECT ? (int)syscall(SYS_close, fd) : close(fd);
 }
 
 static int direct_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
@@ -214,14 +226,13 @@ WRAPPER int sys_listen(int fd, int backlog)
 
 WRAPPER int sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len)
 {
-    return (int)RETRY(accept,
-                      accept4(fd, (struct sockaddr *)addr, len, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    return (int)RETRY(accept, direct_accept(fd, (struct sockaddr *)addr, len));
 }
 
 /* On Linux the descriptor is gone also if it was interrupted; it may be another one already. */
 WRAPPER int sys_close(int fd)
 {
-    int rc = (int)HONEST(close, close(fd));
+    int rc = (int)HONEST(close, direct_close(fd));
 
     return rc == -EINTR ? 0 : rc;
 }
