@@ -9,17 +9,30 @@
  * been left (coroutines switch back to the worker before their strand is looked at again). A
  * wake-up that comes by itself takes two swaps: the waker's, and the one that ends the run.
  *
+ * A free header has PENDING: whoever takes it out of its slab has it, as a waker would, and its last
+ * run does not give it up. So a strand that never waits takes no swap at all, and a late poster
+ * finds a strand that is had by somebody: it adds NEWS, which the next life drops, and queues
+ * nothing.
+ *
  * No wake-up is lost: a push, or NEWS, that comes after the runner has looked changes the word.
  * Then its closing compare-and-swap (PENDING -> 0) fails, and it looks again. */
 #include "runtime/worker.h"
 
 enum { STRAND_BUDGET = 64 };
 
-/* Never given back: a late poster may queue a strand that is free, and a queue goes through its
- * members. */
+static void init(void *object, uint64_t floor)
+{
+    struct strand *st = object;
+
+    (void)floor;
+    atomic_store_explicit(&st->word, STRAND_PENDING, memory_order_relaxed);
+}
+
+/* Never given back: to a late poster zeros are a strand that nobody has, which he would queue. */
 const struct slab_type strand_type = {
     .size = sizeof(struct strand),
     .max = 1 << 23,
+    .init = init,
 };
 
 static uint32_t generation_of(const struct strand *st)
@@ -116,7 +129,8 @@ int strand_start(void (*fn)(void *), void *arg)
     word = atomic_load_explicit(&c->wait, memory_order_relaxed);
     atomic_store_explicit(&c->wait, WAIT_WORD(WAIT_NUMBER(word) + 1, WAIT_RUN, 0),
                           memory_order_relaxed);
-    strand_push(st, c);
+    strand_add(st, c); /* it is ours: PENDING since it was given back */
+    strand_queue(st);
     return 0;
 }
 
@@ -243,36 +257,38 @@ static struct co *pop(struct strand *st)
     return c;
 }
 
-/* The end of the last coroutine gives the strand back, while it still is PENDING, and so in nobody
- * else's hands. A late poster may queue it later, and then the header is run with an empty list,
- * which does nothing; or he finds it in its next life. */
+/* The end of the last coroutine gives the strand back as it is, with PENDING, and so in nobody
+ * else's hands. */
 static void strand_end(struct worker *w, struct strand *st)
 {
     atomic_store_explicit(&st->generation, generation_of(st) + 1, memory_order_release);
     slab_put(&rt.strands, &w->strand_items, st);
 }
 
-/* Runs what is ready, until nothing is (true), or the budget is used up (false). */
-static bool run_ready(struct worker *w, struct strand *st, unsigned *budget)
+enum outcome { DRAINED, HAS_MORE, ENDED };
+
+/* Runs what is ready, until nothing is, or the budget is used up. */
+static enum outcome run_ready(struct worker *w, struct strand *st, unsigned *budget)
 {
     struct co *c;
 
     while ((c = pop(st)) != NULL) {
         co_run(w, c);
         if (st->live == 0) {
-            strand_end(w, st); /* from here on only `word` is ours */
-            return true;
+            strand_end(w, st);
+            return ENDED;
         }
         if (--*budget == 0 || st->yielded)
-            return false;
+            return HAS_MORE;
     }
-    return true;
+    return DRAINED;
 }
 
 void strand_run(struct worker *w, struct strand *st)
 {
     uintptr_t word = atomic_load_explicit(&st->word, memory_order_acquire);
     unsigned budget = STRAND_BUDGET;
+    enum outcome outcome;
 
     w->running = st;
     do {
@@ -284,9 +300,11 @@ void strand_run(struct worker *w, struct strand *st)
                 st->spent = 0;
                 st->yielded = false;
             }
-            if (!run_ready(w, st, &budget)) { /* still PENDING, so nobody else queues it */
+            outcome = run_ready(w, st, &budget);
+            if (outcome != DRAINED) { /* still PENDING, so nobody else queues it */
                 w->running = NULL;
-                worker_queue(w, st);
+                if (outcome == HAS_MORE)
+                    worker_queue(w, st);
                 return;
             }
         }
