@@ -62,6 +62,7 @@ static const struct slot_class client_class = {
     .name = "client",
     .ready = ready,
     .expire = expire,
+    .watched = true,
 };
 
 static int64_t idle_until(const struct downstream *d)

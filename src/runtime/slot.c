@@ -197,6 +197,27 @@ struct slot_ref slot_name(const struct slot *s)
 
 /* --- idle --- */
 
+/* A strand that watches: who sets HUP or ERR either does so before the flags that the strand looks
+ * at before it waits, or finds the watch. Both sides store their own word and then load the
+ * other's, with a full barrier between. As of deadlines (timer.c) a strand watches for each
+ * request, and few hang up amid one: so, where the kernel can do it, who reports that has the
+ * barrier made in all threads, and who watches has none but the compiler's. */
+static void set_watch(struct slot *s, strand_ref watcher)
+{
+    if (unlikely(!rt.barriers)) {
+        atomic_store(&s->watch, watcher);
+        return;
+    }
+    atomic_store_explicit(&s->watch, watcher, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+void slot_watch(struct slot *s)
+{
+    ensure(class_of(s)->watched);
+    set_watch(s, strand_self());
+}
+
 bool slot_arm(struct slot *s, int64_t until)
 {
     uint64_t watch = atomic_load_explicit(&s->watch, memory_order_relaxed), w, seen;
@@ -209,7 +230,7 @@ bool slot_arm(struct slot *s, int64_t until)
         seen = unspent(s, DIR_IN, w);
         if (slot_flags(seen) & SLOT_ANY) {
             lazy_clear(&s->timer);
-            atomic_store(&s->watch, watch); /* as slot_watch: the strand goes on */
+            set_watch(s, watch); /* the strand goes on */
             return false;
         }
         ensure(waiter_in(seen) == 0);
@@ -270,10 +291,16 @@ void slot_take_all(const struct slot_class *class,
 
 /* --- events --- */
 
+/* The flags are in the word. A single worker polls where it runs the strand. */
 static void tell_watcher(struct slot *s)
 {
-    strand_ref watcher = atomic_load_explicit(&s->watch, memory_order_acquire);
+    strand_ref watcher;
 
+    if (!class_of(s)->watched)
+        return;
+    if (rt.barriers && rt.count > 1)
+        sys_barrier();
+    watcher = atomic_load(&s->watch);
     if (watcher != 0)
         strand_notify(watcher);
 }
@@ -319,14 +346,6 @@ void slot_event(uint64_t data, uint32_t mask)
         note(s, DIR_OUT, generation, out);
     if (in != 0)
         note(s, DIR_IN, generation, in);
-}
-
-/* A strand that watches: who set HUP or ERR before this store is seen by the flags that the strand
- * looks at before it waits; who sets them after its own compare-and-swap on the word (a read that
- * cleared READY) sees this store. */
-void slot_watch(struct slot *s)
-{
-    atomic_store(&s->watch, strand_self());
 }
 
 /* --- waiting --- */

@@ -30,6 +30,7 @@ struct slot_class {
     const char *name;
     void (*ready)(struct slot *slot, void *owner);  /* readable, closed or broken while idle */
     void (*expire)(struct slot *slot, void *owner); /* idle deadline reached */
+    bool watched; /* may be slot_watch'ed; from slot_new on, or not at all */
 };
 
 /* A slot by name, to take it while it is idle. */
@@ -81,8 +82,9 @@ void slot_take_all(const struct slot_class *class,
  * (then `expire`). */
 void slot_start_strand(struct slot *s, void (*fn)(void *));
 
-/* When this slot hangs up or breaks, the strand gets a notice (strand_on_notice). Cleared by
- * slot_arm, if it gives the slot up, and slot_close. */
+/* When this slot hangs up or breaks, the strand gets a notice (strand_on_notice), unless it did so
+ * before: look at its flags afterwards. Cleared by slot_arm, if it gives the slot up, and
+ * slot_close. Its class says `watched`. */
 void slot_watch(struct slot *s);
 
 /* I/O calls (net/stream.c): load the word; without READY, HUP or ERR wait; do the call; on EAGAIN

@@ -46,7 +46,12 @@ static void on_expire(struct slot *s, void *owner)
     it.expired++;
 }
 
-static const struct slot_class class = { "test", on_ready, on_expire };
+static const struct slot_class class = {
+    .name = "test",
+    .ready = on_ready,
+    .expire = on_expire,
+    .watched = true,
+};
 
 /* A slot of worker 0 that no epoll knows: the tests say what happens to it. */
 static void new_slot(void)

@@ -375,7 +375,11 @@ static bool all_rescued(void *arg)
 
 static void on_ready(struct slot *s, void *owner);
 static void on_expire(struct slot *s, void *owner);
-static const struct slot_class rescued = { "rescued", on_ready, on_expire };
+static const struct slot_class rescued = {
+    .name = "rescued",
+    .ready = on_ready,
+    .expire = on_expire,
+};
 
 static void on_ready(struct slot *s, void *owner)
 {

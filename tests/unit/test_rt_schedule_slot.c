@@ -13,7 +13,7 @@
 
 #include "net/connect.h"
 
-static const struct slot_class held = { .name = "held" };
+static const struct slot_class held = { .name = "held", .watched = true };
 
 static struct slot *slot_for(int fd, const struct slot_class *class, unsigned home)
 {
@@ -135,7 +135,11 @@ static struct {
 
 static void on_ready(struct slot *s, void *owner);
 static void on_expire(struct slot *s, void *owner);
-static const struct slot_class idle_class = { "idle", on_ready, on_expire };
+static const struct slot_class idle_class = {
+    .name = "idle",
+    .ready = on_ready,
+    .expire = on_expire,
+};
 
 static void idle_new(void)
 {

@@ -148,7 +148,7 @@ static void nothing(struct slot *s, void *owner)
     ensure(false);
 }
 
-static const struct slot_class still = { "still", nothing, nothing };
+static const struct slot_class still = { .name = "still", .ready = nothing, .expire = nothing };
 
 static struct slot_ref arm_one(void)
 {

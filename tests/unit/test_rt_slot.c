@@ -33,7 +33,11 @@ static void on_expire(struct slot *s, void *owner)
     atomic_fetch_add(&i->expired, 1);
 }
 
-static const struct slot_class idle_class = { "idle", on_ready, on_expire };
+static const struct slot_class idle_class = {
+    .name = "idle",
+    .ready = on_ready,
+    .expire = on_expire,
+};
 
 /* A slot that no epoll knows, with the timer wheel of worker 0. */
 static struct slot *quiet_slot(struct idle *owner)

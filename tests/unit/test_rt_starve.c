@@ -38,7 +38,11 @@ static void bound_ready(struct slot *s, void *owner)
     slot_start_strand(s, serve);
 }
 
-static const struct slot_class bound_class = { "bound", bound_ready, bound_expire };
+static const struct slot_class bound_class = {
+    .name = "bound",
+    .ready = bound_ready,
+    .expire = bound_expire,
+};
 
 static void hold_stack(void *arg)
 {
