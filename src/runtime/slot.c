@@ -28,6 +28,37 @@ static bool cas(struct slot *s, enum dir d, uint64_t *w, uint64_t new)
                                                    memory_order_acquire);
 }
 
+/* The same for the owner of a slot where nobody waits: then only events contend for its word. They
+ * are reported by its own worker, amid its own poll, or by another one under the lease of that
+ * epoll, which is seldom (watch.c). So on the worker whose epoll it is, outside its poll, a plain
+ * store does, if the other is kept out meanwhile. Both sides store their own word (`changing`, the
+ * lease) and then load the other's, with a full barrier between: the other has it made in all
+ * threads (as in timer.c), and waits until nothing is being changed; here it is the compiler's. Who
+ * finds the lease free again has read what its last holder released, and so the words as that one
+ * left them. */
+static bool cas_owner(struct slot *s, enum dir d, uint64_t *w, uint64_t new)
+{
+    struct worker *home = worker_self();
+    uint64_t seen;
+
+    if (unlikely(!rt.barriers || home == NULL || home->id != s->home))
+        return cas(s, d, w, new);
+    atomic_store_explicit(&home->changing, true, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (unlikely(atomic_load_explicit(&home->lease.word, memory_order_acquire) != 0)) {
+        atomic_store_explicit(&home->changing, false, memory_order_relaxed);
+        return cas(s, d, w, new);
+    }
+    seen = load(s, d);
+    if (likely(seen == *w))
+        atomic_store_explicit(&s->word[d], new, memory_order_release);
+    atomic_store_explicit(&home->changing, false, memory_order_release);
+    if (seen == *w)
+        return true;
+    *w = seen;
+    return false;
+}
+
 static uint32_t generation_in(uint64_t w)
 {
     return (uint32_t)(w >> SLOT_GEN_SHIFT) & SLOT_GEN_MASK;
@@ -234,7 +265,7 @@ bool slot_arm(struct slot *s, int64_t until)
             return false;
         }
         ensure(waiter_in(seen) == 0);
-    } while (!cas(s, DIR_IN, &w, (seen + SLOT_SEQ) | SLOT_START));
+    } while (!cas_owner(s, DIR_IN, &w, (seen + SLOT_SEQ) | SLOT_START));
     return true;
 }
 
@@ -384,7 +415,7 @@ static bool publish(struct slot *s, enum dir d, uint32_t waiter)
         if (slot_flags(seen) & SLOT_ANY)
             return false;
         ensure(waiter_in(seen) == 0);
-    } while (!cas(s, d, &w, (seen + SLOT_SEQ) | waiter));
+    } while (!cas_owner(s, d, &w, (seen + SLOT_SEQ) | waiter));
     return true;
 }
 

@@ -111,11 +111,25 @@ void watch_run(struct worker *w)
         call_watcher(w);
 }
 
+/* The other half of `changing` (slot.c): its worker finds the lease taken, or we find it changing a
+ * word, and come again. */
+bool watch_lease(struct worker *other)
+{
+    if (!spin_trylock(&other->lease))
+        return false;
+    if (rt.barriers)
+        sys_barrier();
+    if (!atomic_load_explicit(&other->changing, memory_order_acquire))
+        return true;
+    spin_unlock(&other->lease);
+    return false;
+}
+
 static void rescue(struct worker *w, struct worker *stuck, struct epoll_event *events, int max)
 {
     int n;
 
-    if (!spin_trylock(&stuck->lease))
+    if (!watch_lease(stuck))
         return;
     n = sys_epoll_wait(stuck->epoll, events, max, 0);
     if (n > 0)

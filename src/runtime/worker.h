@@ -159,6 +159,7 @@ struct worker {
     unsigned batch_count;
     int64_t looked; /* after the others */
     bool slept;     /* before this turn */
+    _Atomic bool changing; /* a slot's word, by a plain store: slot.c; others read it */
     struct stack_magazine stacks;
     struct buf_magazine bufs;
     struct slab_magazine cos, strand_items, slots;
@@ -215,6 +216,10 @@ int watch_sleep(struct worker *w, int timeout, int64_t now);
 void watch_wake(struct worker *w);
 void watch_run(struct worker *w);
 void watch_others(struct worker *w, struct epoll_event *events, int max);
+
+/* The lease of another worker, to poll its epoll and to report what that says (spin_unlock gives it
+ * back). false: not now. */
+bool watch_lease(struct worker *other);
 
 struct co *co_self(void); /* NULL on a worker's own stack, and elsewhere; the same is true of it */
 

@@ -328,6 +328,12 @@ static void worker_loop(void *arg)
 }
 
 /* All objects as new, in the memory of earlier runs; initialising them is no step of anybody. */
+/* All actors are one thread. */
+void sim_barrier(void)
+{
+    step(STEP_CALL, NULL, __func__);
+}
+
 static void renew_slab(struct slab *s, const struct slab_type *type)
 {
     if (s->chunks == NULL) {
@@ -364,7 +370,7 @@ static struct worker *worker_new(unsigned id)
     return w;
 }
 
-void sim_begin(const char *name, unsigned workers, bool steal)
+void sim_begin(const char *name, unsigned workers, bool steal, bool barriers)
 {
     static bool begun;
 
@@ -385,6 +391,7 @@ void sim_begin(const char *name, unsigned workers, bool steal)
     rt = (struct runtime){
         .count = workers,
         .no_steal = !steal,
+        .barriers = barriers,
         .workers = sim.workers,
         .cos = rt.cos,
         .strands = rt.strands,
@@ -445,7 +452,7 @@ void sim_seeds(const char *name, unsigned workers, bool steal, void (*fn)(uint64
     if (asked != NULL)
         must(sscanf(asked, "%llu %llu", &first, &count) == 2);
     for (unsigned long long seed = first; seed < first + count; seed++) {
-        sim_begin(name, workers, steal);
+        sim_begin(name, workers, steal, seed & 1);
         sim.seed = seed;
         random_seed(&sim.dice, ~seed);
         fn(seed);

@@ -22,12 +22,13 @@ enum { SIM_WORKERS = 3 };
 struct actor;
 
 /* A fresh runtime of `workers` (their actors are sim_worker(i), in the loop of worker.c), which
- * steals if `steal`. `name` is for reports. sim_end wants all strands over, ends the workers and
- * looks for what was left behind. */
-void sim_begin(const char *name, unsigned workers, bool steal);
+ * steals if `steal`, and has sys_barrier if `barriers`. `name` is for reports. sim_end wants all
+ * strands over, ends the workers and looks for what was left behind. */
+void sim_begin(const char *name, unsigned workers, bool steal, bool barriers);
 void sim_end(void);
 
-/* fn(seed) between sim_begin and sim_end, for each of `n` seeds; it calls sim_explore. The variable
+/* fn(seed) between sim_begin and sim_end, for each of `n` seeds; it calls sim_explore. Every other
+ * seed has barriers. The variable
  * SIM_SEEDS="FIRST COUNT" has others instead: all that a report names, or many. */
 void sim_seeds(const char *name, unsigned workers, bool steal, void (*fn)(uint64_t), unsigned n);
 

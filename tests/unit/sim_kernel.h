@@ -18,6 +18,7 @@ void sim_block(bool (*holds)(void *), void *arg, int64_t until);
 bool sim_over(void);
 
 /* What the stepped sources call in place of the clock, of fiber.h and of sys.h (step.h). */
+void sim_barrier(void);
 int64_t sim_clock_now(void);
 void sim_fiber_switch(struct fiber *from, struct fiber *to, bool last);
 int sim_close(int fd);

@@ -71,6 +71,7 @@
 /* Also renamed where the headers declare them: sim.c has these. */
 #define clock_now      sim_clock_now
 #define fiber_switch   sim_fiber_switch
+#define sys_barrier    sim_barrier
 #define sys_close      sim_close
 #define sys_connect    sim_connect
 #define sys_epoll_ctl  sim_epoll_ctl

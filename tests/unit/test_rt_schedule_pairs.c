@@ -354,7 +354,7 @@ static void one_order(const struct pair *p, unsigned a, unsigned b, bool swap, b
 {
     struct actor *first, *second;
 
-    sim_begin(p->name, 1, false);
+    sim_begin(p->name, 1, false, false);
     prepare(p);
     first = p->a != NULL ? sim_actor("A", p->a, NULL) : sim_worker(0);
     if (p->before == WAITED)
@@ -413,7 +413,7 @@ static void event_meets_next_wait(void **state)
     struct actor *event;
 
     (void)state;
-    sim_begin("D3", 1, false);
+    sim_begin("D3", 1, false, false);
     memset(&it, 0, sizeof it);
     new_slot();
     sim_strand(0, wait_twice, NULL);

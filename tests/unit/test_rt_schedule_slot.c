@@ -30,12 +30,17 @@ static void second_poller(void *arg)
 
     (void)arg;
     for (unsigned round = 0; round < 30; round++) {
-        int n = sim_harvest((unsigned)sim_random(rt.count), events, ARRAY_LEN(events));
+        struct worker *w = rt.workers[sim_random(rt.count)];
+        int n;
 
+        if (!watch_lease(w))
+            continue;
+        n = sim_harvest(w->id, events, ARRAY_LEN(events));
         sim_dawdle(30);
         for (int i = 0; i < n; i++)
             if (events[i].data.u64 >> EVENT_KIND_SHIFT == EVENT_SLOT)
                 slot_event(events[i].data.u64, events[i].events);
+        spin_unlock(&w->lease);
     }
 }
 
