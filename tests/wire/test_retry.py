@@ -459,7 +459,7 @@ def test_client_leaves_the_wait_before_a_try(weir, origin, down):
     p.wait_text('"level":"warning"')
     sent.leave()
     why(p, "client_gone")
-    assert len(o.requests) == 1
+    assert len(o.requests) <= 1     # of the first try, whose origin may be too slow to have read it
 
 
 # In the log.
