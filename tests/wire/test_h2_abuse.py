@@ -34,13 +34,17 @@ def rss(proxy):
         return int(re.search(r"RssAnon:\s+(\d+) kB", status.read())[1]) * 1024
 
 
-def grew(proxy, before, most):
-    """By more than `most`? Sanitizers keep what was freed, and room around each block."""
+def sanitized(proxy):
+    """Sanitizers keep what was freed, and room around each block."""
     with open(f"/proc/{proxy.pid}/maps") as maps:
-        times = 6 if re.search(r"lib[at]san", maps.read()) else 1
+        return bool(re.search(r"lib[at]san", maps.read()))
+
+
+def grew(proxy, before, most):
+    """By more than `most`?"""
     more = rss(proxy) - before
     print(f"{more / MIB:.1f} MiB more, of {most / MIB:.0f}")
-    return more >= most * times
+    return more >= most * (6 if sanitized(proxy) else 1)
 
 
 def odd(n, first=1):
