@@ -163,10 +163,15 @@ bool h1_drain(struct h1_conn *c, struct deadline until)
     return rc == HTTP_END;
 }
 
+void h1_linger(struct h1_conn *c)
+{
+    c->lingers = true;
+}
+
 void h1_close(struct h1_conn *c)
 {
     /* Unread bytes would turn our close into an RST that destroys the answer on its way. */
-    bool more = !c->http.body_done || h1_buffered(c) || c->http.fault != NULL;
+    bool more = !c->http.body_done || h1_buffered(c) || c->http.fault != NULL || c->lingers;
 
     c->pos = c->end;
     h1_release(c);

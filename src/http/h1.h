@@ -34,6 +34,7 @@ struct h1_conn {
     bool tunnel;         /* it has left HTTP, in one direction at least */
     bool tunnel_out;     /* in that of writing */
     bool cut;            /* close by RST: what was sent must not look complete */
+    bool lingers;        /* server: close as one that still will be sent to */
     bool alien;          /* server: its first line does not claim to be HTTP/1 */
     bool preface;        /* server: what came, and is still in the buffer, begins HTTP/2 */
     struct arena *arena; /* of the message being read: trailers go there */
@@ -72,6 +73,9 @@ bool h1_reusable(const struct h1_conn *c);
  * H1_DRAIN_MAX bytes. true: done, the connection can go on. Blocks until `until`. */
 #define H1_DRAIN_MAX (64u * 1024)
 bool h1_drain(struct h1_conn *c, struct deadline until);
+
+/* It might be sent to until the end, whatever HTTP/1 knows of that: for who speaks something else. */
+void h1_linger(struct h1_conn *c);
 
 /* Closes the stream and gives back the buffer. A server that still might be sent to lingers, so
  * that its last answer arrives; after http_reset it is an RST. Never blocks. */

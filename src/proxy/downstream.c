@@ -227,7 +227,7 @@ static __attribute__((noinline)) bool greet(struct downstream *d)
     if (rc == WEIR_EPLAINHTTP)
         answer_in_plain(&d->h1->net);
     if (rc < 0)
-        d->h1->http.fault = weir_error_text(rc); /* so that what was said arrives: it lingers */
+        h1_linger(d->h1); /* so that what was said arrives */
     return rc == 0 && (d->h1->http.tls->alpn != WEIR_H2 || downstream_h2_start(d) == 0);
 }
 
@@ -238,8 +238,10 @@ static enum next serve_h1(struct downstream *d)
 
 static enum next serve_h2(struct downstream *d)
 {
-    if (!downstream_h2_serve(d))
+    if (!downstream_h2_serve(d)) {
+        h1_linger(d->h1); /* its acknowledgements and windows may cross our GOAWAY */
         return NEXT_CLOSE;
+    }
     if (stream_pending(&d->net)) /* what TLS holds already gives no event */
         return NEXT_SERVE;
     return arm(d) ? NEXT_IDLE : NEXT_SERVE;
