@@ -214,8 +214,8 @@ def test_goaway_in_two_steps(weir, origin):
         peer.goaway(2 ** 31 - 1)
         peer.ping()
         go.set()
-        st.answer(200, b"old")
         peer.goaway(st.number)
+        st.answer(200, b"old")
         assert peer.wait_end() == "fin"
     o = origin(h2_script(leaving), h2_serve(hello))
     p = weir(H2, o)

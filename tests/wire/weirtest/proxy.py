@@ -71,7 +71,7 @@ class Proxy:
         self.folder = pathlib.Path(folder)
         self.log_path = self.folder / "access.log"
         self.clients = []
-        self.text = ""              # all of its stderr so far
+        self.lines = []             # all of its stderr so far
         self.changed = threading.Condition()
         self.over = False           # the test has ended it itself
         command = [*under, str(program)] if program else [*under, binary(), "proxy"]
@@ -96,6 +96,7 @@ class Proxy:
         self.before = self.descriptors()
 
     pid = property(lambda self: self.process.pid)
+    text = property(lambda self: "".join(self.lines))
 
     def client(self, listener=0, **options):
         client = Client(self.addresses[listener], **options)
@@ -114,7 +115,7 @@ class Proxy:
     def _collect(self):
         for line in self.process.stderr:
             with self.changed:
-                self.text += line.decode("latin-1")
+                self.lines.append(line.decode("latin-1"))
                 self.changed.notify_all()
         with self.changed:
             self.process.stderr.close()
