@@ -136,8 +136,9 @@ class Load(unittest.TestCase):
                             if not closes:
                                 conn.recv(1)    # until the load generator closes
                 with self.subTest(name, step=step), scripted(serve) as address:
-                    result = load("-c", "1", "-n", "1", "--length", "5", "--timeout", "200ms",
-                                  address, status=1 if kind else 0)
+                    result = load("-c", "1", "-n", "1", "--length", "5", "--timeout",
+                                  "500ms" if kind == "timeout" else "20s", address,
+                                  status=1 if kind else 0)
                     self.assertEqual(list(result["failure_kinds"]), [kind] if kind else [])
                     served = kind == "" or (kind == "timeout" and said)
                     self.assertEqual(result["requests"], 1 if served else 0)
