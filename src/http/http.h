@@ -53,7 +53,8 @@ struct http_ops {
      * body, without showing it: HTTP_PIECE with `*moved` bytes, all of which have left; HTTP_END;
      * HTTP_LATER: not this body, or not now: read and write it; < 0, with `*moved` bytes used up
      * all the same. Ends the message of `to` with the body. `in` and `out` are the paces of both
-     * sides. Blocks. NULL: it never can. */
+     * sides; without `in` it does not wait for `st`, but says HTTP_LATER. Blocks. NULL: it never
+     * can. */
     int (*pass_body)(struct http_stream *st, struct http_stream *to, struct pace *in,
                      struct pace *out, size_t *moved);
 

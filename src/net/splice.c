@@ -68,6 +68,8 @@ int stream_splice(struct stream *from, struct stream *to, size_t len, struct pac
     co_fair();
     do {
         while (!stream_readable(from)) {
+            if (in == NULL)
+                return SPLICE_CANNOT;
             stream_flush(to);
             TRY(stream_wait_for(from, DIR_IN, in, &wait));
         }
@@ -82,7 +84,8 @@ int stream_splice(struct stream *from, struct stream *to, size_t len, struct pac
     if (n <= 0)
         return n == 0 ? SPLICE_ENDED : stream_error(from, n);
     *taken = (size_t)n;
-    in->bytes += (uint64_t)n;
+    if (in != NULL)
+        in->bytes += (uint64_t)n;
     rc = blow(&p, to, *taken, out);
     pipe_give(&p, rc == 0);
     return rc < 0 ? rc : SPLICE_MOVED;

@@ -17,11 +17,17 @@ static bool broke_upstream(int rc)
     return rc < 0 && weir_error_source(rc) == WEIR_SRC_UPSTREAM;
 }
 
+/* Has the try a time of its own? */
+static bool times_try(const struct weir_session *s)
+{
+    return s->try_limit.at != INT64_MAX && s->try_limit.err == WEIR_ETRYTIME;
+}
+
 void forward_pause(struct weir_session *s)
 {
     int64_t now;
 
-    if (s->upload_asks == 0 || s->try_limit.at == INT64_MAX || s->try_limit.err != WEIR_ETRYTIME)
+    if (s->upload_asks == 0 || !times_try(s))
         return;
     now = rt_now();
     s->try_limit =
@@ -67,15 +73,19 @@ static bool may_pass_up(const struct weir_session *s)
            replay_passes(s) && http_may_pass(s->down, s->up_http);
 }
 
-/* The same for what needs no look at it: HTTP_PIECE, HTTP_LATER, < 0. */
+/* The same for what needs no look at it: HTTP_PIECE, HTTP_LATER, < 0. Where a try has a time, the
+ * client is waited for in forward_take, which does not count that. */
 static int pass_upstream(struct weir_session *s)
 {
+    struct pace *pace = times_try(s) ? NULL : &s->down_read;
     size_t moved;
     int rc;
 
     if (!may_pass_up(s))
         return HTTP_LATER;
-    rc = http_pass_body(s->down, s->up_http, &s->down_read, &s->up_write, &moved);
+    rc = http_pass_body(s->down, s->up_http, pace, &s->up_write, &moved);
+    if (pace == NULL)
+        s->down_read.bytes += moved;
     s->received += moved;
     s->up_sent += moved;
     if (moved > 0) {

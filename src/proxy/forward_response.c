@@ -112,7 +112,7 @@ static int receive_head(struct weir_session *s)
         TRY(relay_interim(s));
     }
     s->answered = rt_now();
-    s->up_write.limit = s->limit; /* the time of the try is over */
+    s->up_write.limit = s->try_limit = s->limit; /* the time of the try is over */
     return websocket_answered(s);
 }
 

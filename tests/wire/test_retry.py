@@ -405,6 +405,47 @@ def test_try_timeout_is_not_for_slow_clients(weir, origin, down, up):
         assert p.log(i + 1)[i]["tries"] > i
 
 
+def test_try_timeout_is_not_for_pauses_in_what_passes_unseen(weir, origin):
+    """Of a body that is not kept, which the kernel moves on."""
+    body = b"x" * 1000000
+    got = threading.Event()
+
+    def script(conn):
+        conn.head()
+        conn.reader.exactly(len(body) // 2)
+        got.set()
+        conn.reader.exactly(len(body) // 2)
+        conn.send(OK)
+    p = weir("--workers", 1, "--timeout-try", "3s", origin(script))
+    c = p.client()
+    c.send(request("PUT", "/", f"Content-Length: {len(body)}") + body[:len(body) // 2])
+    assert got.wait(10)
+    time.sleep(3.5)
+    c.send(body[len(body) // 2:])
+    assert c.receive().status == 200 and p.log()[0]["tries"] == 1
+
+
+def test_try_timeout_is_over_with_a_head_that_comes_early(weir, origin):
+    """What is sent behind it may wait for the upstream."""
+    body = b"x" * (16 << 20)      # more than the kernel keeps for it
+    go = threading.Event()
+
+    def script(conn):
+        conn.head()
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        assert go.wait(10)
+        conn.reader.exactly(len(body))
+        conn.send(b"k")
+    c = weir("--workers", 1, "--timeout-try", "2s", origin(script)).client()
+    c.send(request("PUT", "/", f"Content-Length: {len(body)}") + body[:10])
+    head = b""
+    while not head.endswith(b"\r\n\r\no"):
+        head += c.sock.recv(1)
+    threading.Timer(2.5, go.set).start()
+    c.send(body[10:])
+    assert c.sock.recv(1) == b"k"
+
+
 def test_try_timeout_with_a_body_in_a_file(weir, origin):
     """Each try has all of it, from the file and from memory."""
     body = bytes(i * 7 % 251 for i in range(251)) * 1000
