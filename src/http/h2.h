@@ -35,6 +35,7 @@ struct h2_config {
     const struct h1_limits *limits; /* of heads received */
     weir_dur header_timeout;        /* the preface, and a header block from its first byte */
     weir_dur send_timeout;          /* between two bytes that the peer takes */
+    uint64_t min_rate;              /* bytes a second, of all that it is sent; 0: none */
     unsigned max_streams;
     uint64_t max_requests; /* then the connection is wound up */
 

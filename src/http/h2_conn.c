@@ -185,6 +185,8 @@ int h2_write_out(struct h2_conn *c, struct deadline limit)
         .limit = limit,
         .gap = c->config->send_timeout,
         .gap_err = WEIR_ESENDTIME,
+        .min_rate = c->config->min_rate,
+        .rate_err = WEIR_ESLOWSEND,
     };
     struct iovec iov[ARRAY_LEN(c->out)];
     size_t left = c->out_len;
@@ -194,11 +196,9 @@ int h2_write_out(struct h2_conn *c, struct deadline limit)
         iov[n] = (struct iovec){ .iov_base = c->out[n], .iov_len = MIN(left, BUF_SIZE) };
         left -= iov[n].iov_len;
     }
-    if (!c->cut) {
-        atomic_store_explicit(&c->writing, true, memory_order_relaxed);
+    if (!c->cut)
         rc = stream_write(c->net, iov, n, &pace);
-        atomic_store_explicit(&c->writing, false, memory_order_relaxed);
-    }
+    c->written += pace.bytes;
     c->cut |= rc < 0;
     output_done(c);
     return rc;

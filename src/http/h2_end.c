@@ -89,11 +89,30 @@ bool h2_end_reached(const struct h2_conn *c)
 }
 
 /* Streams whose strand has ended and whose peer does not take what is left. */
+void h2_end_linger(struct h2_stream *st)
+{
+    struct h2_conn *c = st->conn;
+
+    st->linger_until = deadline_in(rt_now(), c->config->send_timeout, 0).at;
+    link_before(&c->lingering, &st->wait);
+}
+
 static int64_t next_lingering(const struct h2_conn *c)
 {
     return link_alone(&c->lingering)
                ? INT64_MAX
                : container_of(c->lingering.next, struct h2_stream, wait)->linger_until;
+}
+
+/* Each time as long as a peer may take for a byte, if it took as much as it has to meanwhile. */
+static bool lingers_on(struct h2_stream *st)
+{
+    const struct h2_config *config = st->conn->config;
+    struct h2_taken taken = h2_slow_taken(st);
+    uint64_t bytes = taken.own + taken.others;
+
+    return bytes > 0 &&
+           bytes / (uint64_t)MAX(config->send_timeout / WEIR_SEC, 1) >= config->min_rate;
 }
 
 static void end_lingering(struct h2_conn *c)
@@ -104,7 +123,10 @@ static void end_lingering(struct h2_conn *c)
         struct h2_stream *st = container_of(c->lingering.next, struct h2_stream, wait);
 
         link_remove(&st->wait);
-        h2_stream_reset(st, NGHTTP2_CANCEL);
+        if (lingers_on(st))
+            h2_end_linger(st);
+        else
+            h2_stream_reset(st, NGHTTP2_CANCEL);
     }
 }
 

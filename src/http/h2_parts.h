@@ -18,7 +18,19 @@
 #include "tls/tls.h"
 
 /* Posts of a stream's strand. */
-enum { H2_QUEUED = 1, H2_POST_OUT = 2, H2_POST_CONSUMED = 4, H2_POST_RESET = 8, H2_POST_DROP = 16 };
+enum {
+    H2_QUEUED = 1,
+    H2_POST_OUT = 2,
+    H2_POST_CONSUMED = 4,
+    H2_POST_RESET = 8,
+    H2_POST_DROP = 16,
+    H2_POST_LATE = 32
+};
+
+/* Bytes that a peer has taken: of a stream; of others, where it waits behind those. */
+struct h2_taken {
+    uint64_t own, others;
+};
 
 struct h2_stream {
     struct http_stream http; /* first: ops get a pointer to it */
@@ -40,6 +52,8 @@ struct h2_stream {
     bool lent;      /* a borrowed piece, or an interim head, is not taken yet */
     bool withdrawn; /* its writer has left: it must not be touched any more */
     size_t queued;  /* copied bytes that are not sent yet */
+    bool judged;    /* `taken` is the answer to its last H2_POST_LATE */
+    struct h2_taken taken;
 
     /* the strand's; the connection sees it with what is posted afterwards */
     bool tunnel;
@@ -56,6 +70,11 @@ struct h2_stream {
     struct h2_in *block; /* the header block being received */
     struct h2_out *sending, **sending_end, *sent;
     int64_t squeezed_at; /* since then its window is hardly worth a frame; 0: it is */
+    uint64_t sent_own;   /* bytes of its body */
+    uint64_t last_at;    /* where the last of them lies in what its connection has written */
+    struct h2_seen {
+        uint64_t own, all, taken;
+    } seen; /* of these, when somebody looked last */
     int32_t id;
     bool listed;  /* in conn->streams */
     bool started; /* server: there is or was a strand for it, or none could be made */
@@ -76,7 +95,6 @@ struct h2_conn {
     _Atomic(struct h2_stream *) posted; /* newest first */
     _Atomic unsigned users;             /* the connection, and each strand that has a stream */
     _Atomic bool draining;
-    _Atomic bool writing;               /* it waits for its peer to take bytes, with a deadline */
     _Atomic unsigned open, limit; /* client: streams reserved; how many the peer takes */
     _Atomic bool full;            /* client: it takes no new ones any more */
 
@@ -110,6 +128,9 @@ struct h2_conn {
     /* what a peer may do that costs us */
     int64_t budget, budget_at;
     struct h2_frames frames;
+
+    /* h2_slow.c: bytes of bodies; bytes that the socket has; where the last body's lie in them */
+    uint64_t sent_all, written, last_at;
 
     /* the bytes of one write */
     char *out[4];
@@ -158,6 +179,12 @@ bool h2_squeeze_waits(struct h2_stream *st, size_t max, size_t left);
 void h2_squeeze_opened(struct h2_conn *c);
 int64_t h2_squeeze_next(const struct h2_conn *c);
 
+/* h2_slow.c: is it the peer that a stream waits for? sent: `len` bytes of its body are in the
+ * buffer. look: from here on counts what is taken. taken: since that was asked last. */
+void h2_slow_sent(struct h2_stream *st, size_t len);
+void h2_slow_look(struct h2_stream *st);
+struct h2_taken h2_slow_taken(struct h2_stream *st);
+
 /* h2_stream.c: its life, and what comes on it, by the connection. over: nothing more comes or goes;
  * wakes and cancels its strand. unread: bytes that what waits for its strand takes. */
 struct h2_stream *h2_stream_new(struct h2_conn *c);
@@ -197,9 +224,11 @@ void h2_conn_wrong(struct h2_conn *c, uint32_t code, const char *fault);
 void h2_conn_calm(struct h2_conn *c, const char *fault);
 int h2_conn_blame(const struct h2_conn *c);
 
-/* step: what is due of winding it up, and of streams that nobody takes the rest of. next: when to
+/* linger: its strand has ended, and what that wrote still has to leave.
+ * step: what is due of winding it up, and of streams that nobody takes the rest of. next: when to
  * look again. draining: between the two GOAWAYs. reached: it has ended. streams: ends all of them;
  * blocks until their strands have. */
+void h2_end_linger(struct h2_stream *st);
 void h2_end_step(struct h2_conn *c);
 int64_t h2_end_next(const struct h2_conn *c);
 bool h2_end_draining(const struct h2_conn *c);

@@ -103,15 +103,19 @@ static void take_out(struct h2_stream *st)
         nghttp2_session_resume_data(st->conn->session, st->id);
 }
 
-/* ---- the end of a strand, and other posts ---------------------------------------------------- */
-
-static void start_lingering(struct h2_stream *st)
+/* Its writer has waited for as long as a peer may take. */
+static void judge(struct h2_stream *st)
 {
-    struct h2_conn *c = st->conn;
+    struct h2_taken taken = h2_slow_taken(st);
 
-    st->linger_until = deadline_in(rt_now(), c->config->send_timeout, 0).at;
-    link_before(&c->lingering, &st->wait);
+    spin_lock(&st->lock);
+    st->taken = taken;
+    st->judged = true;
+    spin_unlock(&st->lock);
+    event_set(&st->out_event);
 }
+
+/* ---- the end of a strand, and other posts ---------------------------------------------------- */
 
 /* What nobody will read any more makes room in the connection's window. */
 void h2_credit_rest(struct h2_stream *st)
@@ -145,7 +149,7 @@ static void drop(struct h2_stream *st)
         h2_stream_reset(st, NGHTTP2_CANCEL); /* what is left of the response has no reader */
     else if (!st->http.message_sent)
         h2_stream_reset(st, NGHTTP2_INTERNAL_ERROR);
-    start_lingering(st);
+    h2_end_linger(st);
 }
 
 /* A reset goes past what waits to be sent on its stream: that leaves first, as far as it can. */
@@ -166,8 +170,12 @@ static void take_post(struct h2_stream *st)
 
     if (!st->listed)
         h2_stream_list(st);
-    if (what & H2_POST_OUT)
+    if (what & H2_POST_LATE)
+        judge(st);
+    if (what & H2_POST_OUT) {
+        h2_slow_look(st);
         take_out(st);
+    }
     if (what & H2_POST_CONSUMED)
         nghttp2_session_consume(c->session, st->id,
                                 atomic_exchange_explicit(&st->consumed, 0, memory_order_relaxed));

@@ -150,6 +150,7 @@ int h2_data_sent(struct h2_conn *c, struct h2_stream *st, const uint8_t *head, s
     if (ok && len > 0) {
         ok = append(c, o->data + o->off, len);
         o->off += len;
+        h2_slow_sent(st, len);
         if (o->off == o->len)
             piece_done(st);
     }

@@ -48,13 +48,57 @@ static int make_out(struct h2_stream *st, const struct http_message *m, weir_str
     return 0;
 }
 
-/* Waits until what was lent is taken, or what is queued has become less. As long as the connection
- * waits for a slow peer, none of its streams is to blame: it has the same deadline for a byte to
- * move. */
+/* What the peer has taken meanwhile, as only the connection knows. While that waits for the socket
+ * it does not answer; it has the same deadline and the same rate for that. */
+static int ask_taken(struct h2_stream *st, const struct pace *pace, struct h2_taken *taken)
+{
+    spin_lock(&st->lock);
+    st->judged = false;
+    spin_unlock(&st->lock);
+    h2_post(st, H2_POST_LATE);
+    for (;;) {
+        bool judged;
+        int err;
+
+        spin_lock(&st->lock);
+        *taken = st->taken;
+        judged = st->judged;
+        err = st->error;
+        spin_unlock(&st->lock);
+        if (judged)
+            return 0;
+        if (err < 0)
+            return err;
+        TRY(event_wait(&st->out_event, pace->limit));
+    }
+}
+
+/* The peer has taken too long, seen from `since`; but is it the one that the stream waits for? 0:
+ * it is given more time. */
+static int excuse(struct h2_stream *st, struct pace *pace, int64_t since, int err)
+{
+    struct h2_taken taken;
+    weir_dur waited;
+
+    if (rt_now() >= pace->limit.at || (err != pace->gap_err && err != pace->rate_err))
+        return err;
+    TRY(ask_taken(st, pace, &taken));
+    waited = MAX(rt_now() - since, 0);
+    if (taken.own + taken.others == 0)
+        return err;
+    pace->bytes += taken.own;
+    if (pace->min_rate > 0)
+        waited -= MIN(waited, pace_earned(taken.others, pace->min_rate));
+    pace->waited += waited;
+    return 0;
+}
+
+/* Waits until what was lent is taken, or what is queued has become less. */
 static int await_room(struct h2_stream *st, struct pace *pace)
 {
     for (;;) {
         int64_t since = rt_now();
+        struct deadline until = pace_next(pace, since);
         bool wait;
         int rc;
 
@@ -66,13 +110,11 @@ static int await_room(struct h2_stream *st, struct pace *pace)
             return 0;
         if (rc < 0)
             return rc;
-        rc = event_wait(&st->out_event, pace_next(pace, since));
-        pace->waited += MAX(rt_now() - since, 0);
-        if (rc == pace->gap_err &&
-            atomic_load_explicit(&st->conn->writing, memory_order_relaxed))
-            continue;
-        if (rc < 0)
-            return rc;
+        rc = until.at > since ? event_wait(&st->out_event, until) : until.err;
+        if (rc == 0)
+            pace->waited += MAX(rt_now() - since, 0);
+        else
+            TRY(excuse(st, pace, since, rc));
     }
 }
 
@@ -118,6 +160,7 @@ int h2_write(struct http_stream *http, const struct http_message *m, weir_str pi
     bool interim = m != NULL && m->head->status != 0 && m->head->status < 200 && !m->tunnel;
     bool bodyless = m != NULL && m->framing.mode == BODY_NONE && !m->tunnel;
     bool lend = piece.len > COPY_MAX;
+    uint64_t before = pace->bytes;
     struct h2_out *o;
     int rc;
 
@@ -139,7 +182,7 @@ int h2_write(struct http_stream *http, const struct http_message *m, weir_str pi
         withdraw(st, rc);
         return rc;
     }
-    pace->bytes += piece.len;
+    pace->bytes = before + piece.len; /* what was taken of it amid the wait is in that */
     if (end)
         http->message_sent = true;
     return 0;

@@ -1,14 +1,19 @@
 /* pace.c -- the earliest of three bounds on a wait. */
 #include "net/pace.h"
 
-/* How long the peer may have kept us waiting by now, for the rate it has to keep. */
-static weir_dur allowed_wait(uint64_t bytes, uint64_t min_rate)
+weir_dur pace_earned(uint64_t bytes, uint64_t min_rate)
 {
     unsigned __int128 earned = (unsigned __int128)bytes * (uint64_t)WEIR_SEC / min_rate;
 
-    if (earned > (uint64_t)(WEIR_FOREVER - PACE_GRACE))
-        return WEIR_FOREVER;
-    return PACE_GRACE + (weir_dur)earned;
+    return (weir_dur)MIN(earned, (uint64_t)WEIR_FOREVER);
+}
+
+/* How long the peer may have kept us waiting by now, for the rate it has to keep. */
+static weir_dur allowed_wait(uint64_t bytes, uint64_t min_rate)
+{
+    weir_dur earned = pace_earned(bytes, min_rate);
+
+    return earned > WEIR_FOREVER - PACE_GRACE ? WEIR_FOREVER : PACE_GRACE + earned;
 }
 
 void pace_untaken(struct pace *p, uint32_t bytes)

@@ -27,6 +27,9 @@ struct pace {
  * began. A peer may keep us waiting for PACE_GRACE and a second for each min_rate bytes in all. */
 struct deadline pace_next(const struct pace *p, int64_t now);
 
+/* How long so many bytes may take. `min_rate` is not 0. */
+weir_dur pace_earned(uint64_t bytes, uint64_t min_rate);
+
 /* So many bytes wait for the peer to take them. */
 void pace_untaken(struct pace *p, uint32_t bytes);
 

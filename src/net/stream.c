@@ -26,6 +26,13 @@ static bool took_some(const struct stream *st, struct pace *pace)
     return pace->untaken < before;
 }
 
+size_t stream_untaken(const struct stream *st)
+{
+    int n = sys_outq(slot_fd(st->slot));
+
+    return n > 0 ? (size_t)n : 0;
+}
+
 int stream_wait_for(struct stream *st, enum dir d, struct pace *pace, struct stream_wait *wait)
 {
     int64_t since = rt_now(), now;

@@ -78,6 +78,9 @@ ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace)
  * Blocks. One writer at a time. pace->bytes tells how much has left, also after an error. */
 int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace);
 
+/* Bytes that were written and the peer has not taken; 0 where the kernel does not tell. */
+size_t stream_untaken(const struct stream *st);
+
 /* What a write with `more` held back leaves now. Never blocks; after it `more` is false. */
 void stream_flush(struct stream *st);
 

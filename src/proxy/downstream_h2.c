@@ -48,6 +48,7 @@ struct h2_config downstream_h2_config(const struct service *svc)
         .limits = &svc->limits,
         .header_timeout = svc->header_timeout,
         .send_timeout = svc->send_timeout,
+        .min_rate = svc->min_rate == WEIR_UNLIMITED ? 0 : svc->min_rate,
         .max_streams = H2_STREAMS,
         .max_requests = svc->max_requests,
         .open = open_stream,
