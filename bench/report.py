@@ -89,6 +89,8 @@ def table(summary):
         counted = [f"{sum(calls[name].values()):.2f}" if name in calls else "-"] if calls else []
         text += row([name, *(value_text(c, medians.get(c.metric)) for c in kind.columns), *counted,
                      *(interval_text(summary["ratios"][name][r]) for r in references)])
+    for name in summary.get("cannot", ()):
+        text += row([name, *["-"] * (len(head) - 1)])
     return text
 
 
@@ -178,7 +180,8 @@ def losses(case, summaries, remarks):
 
 def notes(summary):
     text = "".join(f"{note}. " for note in summary["notes"])
-    text += "".join(f"No figure for {name}: {why}. " for name, why in summary["failed"].items())
+    none = summary["failed"] | summary.get("cannot", {})
+    text += "".join(f"No figure for {name}: {why}. " for name, why in none.items())
     for what, count in spoilt(summary):
         text += f"In {count} of {summary['rounds_done']} rounds {what}. "
     return re.sub(r"\s+", " ", text).strip()

@@ -147,7 +147,8 @@ def chosen(case, part, only):
 
 def run_part(case, part, options, files, end):
     """Measures and shows one kind of load. True if every proxy has figures."""
-    names, begin = wanted(case, part, options), time.monotonic()
+    asked, begin = wanted(case, part, options), time.monotonic()
+    names = [n for n in asked if n not in part.cannot]
     failed, versions = {}, {}
     for name in names:
         try:
@@ -162,6 +163,7 @@ def run_part(case, part, options, files, end):
         rounds = run_rounds(bench, case.kind, names, options, end, failed)
     summary = summarise(case, part, names, options, versions, ROOT,
                         {"rounds": rounds, "calls": calls, "failed": failed,
+                         "cannot": {n: part.cannot[n] for n in asked if n in part.cannot},
                          "notes": list(bench.notes)})
     show(summary)
     if options.result:

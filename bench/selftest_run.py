@@ -274,7 +274,8 @@ class Report(unittest.TestCase):
         return {**summarise(case, case.parts[0], ["weir", "nginx", "haproxy"], options,
                             {"weir": "1", "nginx": "1.22"}, TOOLS,
                             {"rounds": rounds, "calls": {"weir": {"read": 2.0}}, "failed":
-                             {"h2o": "it\n died"}, "notes": ["a note"]}), "when": when}
+                             {"h2o": "it\n died"}, "cannot": {"pingora": "by nature"},
+                             "notes": ["a note"]}), "when": when}
 
     def test_page(self):
         program = about_program("parser", "512 heads: 143 ns\nAVX2  143.1  0.278  0.263 to 0.308  "
@@ -296,7 +297,9 @@ class Report(unittest.TestCase):
         self.assertIn("| parser | AVX2 | at most 0.45 | 0.278 [0.263, 0.308] | reached |", page)
         self.assertIn("| fields | 20 + 15 fields, 1 KiB, 64 connections | weir: cpu_us at most 0.9 x "
                       "haproxy | - | not measured |", page)
-        self.assertIn("a note. No figure for h2o: it died. In 9 of 9 rounds others used", page)
+        self.assertIn("| pingora | - | - | - | - | - | - | - | - |", page)
+        self.assertIn("a note. No figure for h2o: it died. No figure for pingora: by nature. In 9 "
+                      "of 9 rounds others used", page)
         self.assertIn("\nTried this.\n", page)
         self.assertNotIn("Not here.", page)
         self.assertIn("512 heads: 143 ns", page)

@@ -285,8 +285,10 @@ def start_h2o(proxy, path, setup, port):
 
 
 def start_pingora(proxy, path, setup, port):
-    unsupported(proxy, setup, "tls", "origin_tls", "h2", "origin_h2")
-    return [path, f"127.0.0.1:{port}", setup.origin]
+    unsupported(proxy, setup, "origin_tls")
+    return [path, f"127.0.0.1:{port}", setup.origin,
+            *(["--tls", setup.tls.cert, setup.tls.key] if setup.tls else []),
+            *(["--h2"] if setup.h2 else []), *(["--origin-h2"] if setup.origin_h2 else [])]
 
 
 BURN = "{build}/bench/burn"

@@ -46,6 +46,7 @@ def summarise(case, part, names, options, versions, root, measured):
                    for n in names},
         "bounds": [judge(rounds, b) for b in bounds],
         "calls": measured["calls"], "failed": measured["failed"], "notes": measured["notes"],
+        "cannot": measured["cannot"],
         "rounds": rounds,
     }
 
@@ -84,6 +85,10 @@ def print_table(summary):
         print(f"{name:13}" + "".join(number(medians[c.metric], c) for c in kind.columns)
               + (number(sum(calls.values()) if calls else None, CALLS) if counted else "")
               + "".join("   " + ratio_text(summary["ratios"][name][r]) for r in references))
+    for name in summary["cannot"]:
+        print(f"{name:13}" + "".join(number(None, c) for c in kind.columns)
+              + (number(None, CALLS) if counted else "")
+              + "".join("   " + ratio_text(None) for _ in references))
     for name, calls in summary["calls"].items():
         print(f"  calls of {name}: " + ", ".join(
             f"{call} {n:.2f}" for call, n in sorted(calls.items(), key=lambda c: -c[1])
@@ -102,7 +107,7 @@ def print_notes(summary):
     """Whatever makes a figure worth less."""
     for note in summary["notes"]:
         print(f"  {note}")
-    for name, why in summary["failed"].items():
+    for name, why in (summary["failed"] | summary["cannot"]).items():
         print(f"  {name}: no figure: {why}")
     for what, count in spoilt(summary):
         print(f"  in {count} of {summary['rounds_done']} rounds {what}: the machine is not quiet")
