@@ -33,7 +33,7 @@ void arena_done(struct arena *a)
 
 /* A block that would waste most of a fresh piece gets one of its own, and the current piece
  * stays. */
-void *arena_alloc_slow(struct arena *a, size_t n)
+SELDOM void *arena_alloc_slow(struct arena *a, size_t n)
 {
     bool own = n > PIECE_SIZE / 4;
     size_t size = own ? n : PIECE_SIZE;

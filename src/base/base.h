@@ -32,6 +32,10 @@
 
 #define must_use __attribute__((warn_unused_result))
 
+/* What seldom runs stays out of its caller, each call of which would else save the registers that
+ * it needs. */
+#define SELDOM __attribute__((noinline, cold))
+
 /* Bugs stop the process, also in release builds; what a peer does wrong never comes here. */
 #define ensure(x) ((void)(likely(x) || (ensure_failed(#x, __FILE__, __LINE__), 0)))
 _Noreturn void ensure_failed(const char *what, const char *file, int line);

@@ -128,11 +128,20 @@ unsigned head_count_id(const struct weir_head *h, enum field_id id)
     return n;
 }
 
+static SELDOM void grow_and_add(struct weir_head *h, weir_str name, weir_str value,
+                                enum field_id id)
+{
+    if (grow(h, h->cap < 8 ? 16 : h->cap * 2))
+        head_add_raw(h, name, value, id);
+    else
+        mark_failed(h, WEIR_ENOMEM);
+}
+
 void head_add_raw(struct weir_head *h, weir_str name, weir_str value, enum field_id id)
 {
     ensure(name.len <= FIELD_NAME_MAX && value.len <= UINT32_MAX);
-    if (unlikely(h->count == h->cap) && !grow(h, h->cap < 8 ? 16 : h->cap * 2)) {
-        mark_failed(h, WEIR_ENOMEM);
+    if (unlikely(h->count == h->cap)) {
+        grow_and_add(h, name, value, id);
         return;
     }
     h->fields[h->count++] = (struct field){
@@ -159,15 +168,11 @@ void head_del_id(struct weir_head *h, enum field_id id)
     h->present &= ~(UINT64_C(1) << id);
 }
 
-/* `name` is only read if no field has that name yet. */
-static void set_found(struct weir_head *h, enum field_id id, weir_str name, weir_str value)
+/* The first field called `name`, `f`, gets the value; the others go. Apart from those who mostly
+ * find that there is none. */
+static __attribute__((noinline)) void replace(struct weir_head *h, struct field *f, enum field_id id, weir_str name,
+                    weir_str value)
 {
-    struct field *f = find(h, id, name, 0);
-
-    if (f == NULL) {
-        head_add_raw(h, name, value, id);
-        return;
-    }
     f->value = value.ptr;
     f->value_len = (uint32_t)value.len;
     remove_from(h, id, name, (uint32_t)(f + 1 - h->fields));
@@ -177,8 +182,10 @@ void head_set_id(struct weir_head *h, enum field_id id, weir_str value)
 {
     if (value.ptr == NULL)
         head_del_id(h, id);
+    else if (!head_has_id(h, id))
+        head_add_raw(h, field_name_of(id), value, id);
     else
-        set_found(h, id, field_name_of(id), value);
+        replace(h, head_first_id(h, id), id, (weir_str){ NULL, 0 }, value);
 }
 
 /* Checks and copies what a filter hands in. A known name needs no copy. */
@@ -230,12 +237,20 @@ bool weir_head_has(const struct weir_head *h, weir_str name)
 
 void weir_head_set(struct weir_head *h, weir_str name, weir_str value)
 {
+    struct field *f;
     enum field_id id;
 
-    if (value.ptr == NULL)
+    if (value.ptr == NULL) {
         weir_head_del(h, name);
-    else if (h != NULL && adopt(h, &name, &value, &id))
-        set_found(h, id, name, value);
+        return;
+    }
+    if (h == NULL || !adopt(h, &name, &value, &id))
+        return;
+    f = find(h, id, name, 0);
+    if (f != NULL)
+        replace(h, f, id, name, value);
+    else
+        head_add_raw(h, name, value, id);
 }
 
 void weir_head_add(struct weir_head *h, weir_str name, weir_str value)

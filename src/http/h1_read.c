@@ -71,14 +71,20 @@ static int fill(struct h1_conn *c, struct pace *pace)
     return (int)n;
 }
 
+/* Does a head fill its buffer? */
+static bool is_full(const struct h1_conn *c)
+{
+    return c->buf != NULL && c->end == c->cap && c->pos == 0;
+}
+
 /* A head that does not fit into an ordinary buffer: a larger one, for all that a head may have. */
-static int grow_for_head(struct h1_conn *c)
+static SELDOM int grow_for_head(struct h1_conn *c)
 {
     size_t cap = MAX(c->limits->max_head + 2 + BUF_SIZE, BUF_WIDE + 1u);
     size_t used = c->end - c->pos;
     char *bigger;
 
-    if (c->buf == NULL || c->end < c->cap || c->pos > 0 || c->cap >= cap)
+    if (c->cap >= cap)
         return 0;
     bigger = malloc(cap);
     if (bigger == NULL)
@@ -125,7 +131,8 @@ static int collect_head(struct h1_conn *c, struct h1_scan *scan, struct pace *pa
             if (rc > 0)
                 return 1;
         }
-        TRY(grow_for_head(c));
+        if (unlikely(is_full(c)))
+            TRY(grow_for_head(c));
         rc = fill(c, pace);
         if (rc == 0)
             return head_cut(c);

@@ -53,13 +53,12 @@ static void log_upstream_bytes(struct log_record *r, const struct weir_session *
         log_int(r, "upstream_received", (int64_t)s->up_received);
 }
 
-void record_access(struct weir_session *s, int err)
+/* Out of its caller, which has nothing to do where no such log is kept. */
+static __attribute__((noinline)) void write_access(struct weir_session *s, int err)
 {
     struct log_record r;
     int64_t now = rt_now();
 
-    if (!s->service->access_log)
-        return;
     log_begin(&r, record_scratch(), LOG_RECORD_MAX);
     log_time(&r);
     log_id(&r, s);
@@ -90,6 +89,12 @@ void record_access(struct weir_session *s, int err)
     log_str(&r, "agent", head_get_id(&s->req, FIELD_USER_AGENT));
     log_str(&r, "referer", head_get_id(&s->req, FIELD_REFERER));
     log_line(LOG_ACCESS, log_end(&r));
+}
+
+void record_access(struct weir_session *s, int err)
+{
+    if (s->service->access_log)
+        write_access(s, err);
 }
 
 /* What clients do wrong is a notice: they are many, and nobody here can mend them. */

@@ -121,15 +121,22 @@ static void give_cold(char *buf)
         unmap_chunk(c);
 }
 
+static SELDOM char *take_new(void)
+{
+    char *buf;
+
+    while ((buf = take_cold()) == NULL)
+        if (!add_chunk())
+            return NULL;
+    return buf;
+}
+
 char *buf_take(struct buf_magazine *m)
 {
     char *buf = (char *)magazine_take(&m->free, &depot);
 
-    while (unlikely(buf == NULL)) {
-        buf = take_cold();
-        if (buf == NULL && !add_chunk())
-            return NULL;
-    }
+    if (unlikely(buf == NULL) && (buf = take_new()) == NULL)
+        return NULL;
     asan_unpoison(buf, BUF_SIZE);
     return buf;
 }

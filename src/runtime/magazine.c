@@ -41,14 +41,19 @@ unsigned depot_kept(struct depot *d)
     return kept;
 }
 
+static SELDOM bool refill(struct magazine *m, struct depot *d)
+{
+    m->first = depot_batch(d);
+    if (m->first == NULL)
+        return false;
+    m->count = m->first->count;
+    return true;
+}
+
 struct item *magazine_take(struct magazine *m, struct depot *d)
 {
-    if (unlikely(m->first == NULL)) {
-        m->first = depot_batch(d);
-        if (m->first == NULL)
-            return NULL;
-        m->count = m->first->count;
-    }
+    if (unlikely(m->first == NULL) && !refill(m, d))
+        return NULL;
     struct item *item = m->first;
     m->first = item->next;
     m->count--;
@@ -56,7 +61,7 @@ struct item *magazine_take(struct magazine *m, struct depot *d)
 }
 
 /* The older half goes. */
-static void move_half(struct magazine *m, struct depot *d)
+static SELDOM void move_half(struct magazine *m, struct depot *d)
 {
     struct item *last = m->first;
 

@@ -142,16 +142,11 @@ static bool grow(struct slab *s)
 
 /* ---- for everybody --------------------------------------------------------------------------- */
 
-void *slab_get(struct slab *s, struct slab_magazine *m)
+/* From the depot, and half a magazine more. */
+static SELDOM void *get_shared(struct slab *s, struct slab_magazine *m)
 {
     struct slab_item *item = NULL;
 
-    if (likely(m != NULL && m->first != NULL)) {
-        item = m->first;
-        m->first = item->next;
-        m->count--;
-        return item;
-    }
     spin_lock(&s->lock);
     if (s->depot != NULL || grow(s))
         item = pop(s);
@@ -163,6 +158,17 @@ void *slab_get(struct slab *s, struct slab_magazine *m)
         m->count++;
     }
     spin_unlock(&s->lock);
+    return item;
+}
+
+void *slab_get(struct slab *s, struct slab_magazine *m)
+{
+    struct slab_item *item = m != NULL ? m->first : NULL;
+
+    if (unlikely(item == NULL))
+        return get_shared(s, m);
+    m->first = item->next;
+    m->count--;
     return item;
 }
 
@@ -178,21 +184,27 @@ static void empty(struct slab *s, struct slab_magazine *m, unsigned left)
     }
 }
 
-void slab_put(struct slab *s, struct slab_magazine *m, void *object)
+/* To the depot, with half of a magazine that is full. */
+static SELDOM void put_shared(struct slab *s, struct slab_magazine *m, struct slab_item *item)
 {
-    struct slab_item *item = object;
-
-    if (likely(m != NULL && m->count < SLAB_MAGAZINE)) {
-        item->next = m->first;
-        m->first = item;
-        m->count++;
-        return;
-    }
     spin_lock(&s->lock);
     push(s, item);
     if (m != NULL)
         empty(s, m, SLAB_MAGAZINE / 2);
     spin_unlock(&s->lock);
+}
+
+void slab_put(struct slab *s, struct slab_magazine *m, void *object)
+{
+    struct slab_item *item = object;
+
+    if (unlikely(m == NULL || m->count == SLAB_MAGAZINE)) {
+        put_shared(s, m, item);
+        return;
+    }
+    item->next = m->first;
+    m->first = item;
+    m->count++;
 }
 
 void slab_flush(struct slab *s, struct slab_magazine *m)

@@ -155,7 +155,7 @@ static bool make_accessible(char *map)
            madvise(map, STACK_GUARD, MADV_GUARD_INSTALL) == 0;
 }
 
-static struct stack *open_stack(void)
+static SELDOM struct stack *open_stack(void)
 {
     unsigned index;
 

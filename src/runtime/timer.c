@@ -31,7 +31,7 @@ void lazy_init(struct lazy *l, enum lazy_kind kind)
 }
 
 /* The entry has to be earlier than it is, or there is none. */
-static void move_entry(struct lazy *l, int64_t at, unsigned home)
+static SELDOM void move_entry(struct lazy *l, int64_t at, unsigned home)
 {
     struct worker *w = rt.workers[l->home == NO_HOME ? home : l->home];
     bool earlier;
