@@ -159,8 +159,6 @@ static char *put_extra(char *at, const struct weir_head *h, const struct h1_extr
 {
     if (!head_has_id(h, FIELD_DATE))
         at = put_known(at, FIELD_DATE, extra->date);
-    at = put_known(at, FIELD_TE, extra->te);
-    at = put_known(at, FIELD_TRAILER, extra->trailer);
     at = put_known(at, FIELD_UPGRADE, extra->upgrade);
     at = put_known(at, FIELD_CONNECTION, extra->connection);
     at = put_framing(at, extra);
@@ -172,8 +170,7 @@ size_t h1_print_bound(const struct weir_head *h, const struct h1_extra *extra)
     /* start line without its slices, names and punctuation of all extras, the empty line */
     enum { FIXED = 256 };
     size_t n = FIXED + h->method.len + h->target.len + h->reason.len + extra->length_as.len +
-               extra->connection.len + extra->upgrade.len + extra->te.len + extra->trailer.len +
-               extra->date.len;
+               extra->connection.len + extra->upgrade.len + extra->date.len;
 
     for (uint32_t i = 0; i < h->count; i++)
         n += (size_t)h->fields[i].name_len + h->fields[i].value_len + 4;

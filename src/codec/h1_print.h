@@ -19,8 +19,6 @@ struct h1_extra {
                                304: framing.stated); absent: none */
     weir_str connection;    /* value of Connection; absent: none */
     weir_str upgrade;       /* value of Upgrade; absent: none */
-    weir_str te;            /* value of TE; absent: none */
-    weir_str trailer;       /* value of Trailer; absent: none */
     weir_str date;          /* value of Date if the head has none; absent: none */
 };
 

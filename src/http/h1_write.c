@@ -14,9 +14,17 @@ enum { COPY_MAX = 4096 };
 struct output {
     char *buf; /* head and small pieces; NULL: none */
     size_t used, cap;
-    struct iovec iov[4];
     int n;
+    struct iovec iov[4];
 };
+
+/* The vector needs no clearing. */
+static void output_begin(struct output *out)
+{
+    out->buf = NULL;
+    out->used = out->cap = 0;
+    out->n = 0;
+}
 
 static void output_done(struct output *out)
 {
@@ -88,16 +96,17 @@ static int put_head(struct h1_conn *c, const struct http_message *m, struct outp
 {
     const struct weir_head *head = m->head;
     bool interim = is_interim(m);
-    struct h1_extra extra = { .framing = m->framing, .length_as = m->length_as };
+    struct h1_extra extra; /* each member is set: none is cleared before */
     size_t bound;
 
+    extra.framing = m->framing;
     if (m->framing.mode == BODY_CHUNKED || m->framing.mode == BODY_CLOSE)
         extra.framing.mode = unknown_length(c);
     extra.no_length = extra.framing.mode == BODY_NONE;
+    extra.length_as = m->length_as;
     extra.connection = connection_value(c, m);
     extra.upgrade = m->upgrade;
-    if (!interim)
-        extra.date = m->date;
+    extra.date = interim ? (weir_str){ NULL, 0 } : m->date;
 
     bound = h1_print_bound(head, &extra);
     out->cap = bound + CHUNK_HEAD_MAX <= BUF_SIZE ? BUF_SIZE : bound + CHUNK_HEAD_MAX;
@@ -180,11 +189,12 @@ int h1_write(struct http_stream *st, const struct http_message *m, weir_str piec
              struct pace *pace)
 {
     struct h1_conn *c = h1_of(st);
-    struct output out = { .n = 0 };
+    struct output out;
     char line[CHUNK_HEAD_MAX];
     bool interim = m != NULL && is_interim(m);
     int rc = 0;
 
+    output_begin(&out);
     if (m != NULL)
         rc = put_head(c, m, &out);
     if (rc == 0 && !interim)
