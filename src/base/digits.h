@@ -7,13 +7,16 @@
 enum { DIGITS_MAX = 20 }; /* of 64 bits */
 
 /* Writes `n` to where `end` is behind its last digit, with leading zeros if it has fewer than
- * `at_least` digits, and returns the first one. No NUL. */
+ * `at_least` digits, which are one at least, and returns the first one. No NUL. */
 static inline char *digits_before(char *end, uint64_t n, unsigned at_least)
 {
     char *at = end;
 
-    for (unsigned i = 0; n > 0 || i < at_least; i++, n /= 10)
+    do
         *--at = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    while (end - at < (ptrdiff_t)at_least)
+        *--at = '0';
     return at;
 }
 

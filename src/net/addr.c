@@ -290,6 +290,16 @@ static char *print_number(char *at, uint32_t n)
     return at;
 }
 
+static char *print_byte(char *at, unsigned n)
+{
+    if (n >= 100)
+        *at++ = (char)('0' + n / 100);
+    if (n >= 10)
+        *at++ = (char)('0' + n / 10 % 10);
+    *at++ = (char)('0' + n % 10);
+    return at;
+}
+
 /* By hand for IPv4, as it stands in every log line: printf would cost more than the rest of
  * them. */
 static char *print_ip(char *at, const struct addr *a)
@@ -298,7 +308,7 @@ static char *print_ip(char *at, const struct addr *a)
         for (int i = 0; i < 4; i++) {
             if (i > 0)
                 *at++ = '.';
-            at = print_number(at, a->ip[i]);
+            at = print_byte(at, a->ip[i]);
         }
         return at;
     }
