@@ -64,8 +64,7 @@ int stream_splice(struct stream *from, struct stream *to, size_t len, struct pac
     *taken = 0;
     if (from->filter != NULL || to->filter != NULL)
         return SPLICE_CANNOT;
-    TRY(co_check());
-    co_fair();
+    TRY(co_begin_call(true));
     do {
         while (!stream_readable(from)) {
             if (in == NULL)

@@ -97,9 +97,7 @@ ssize_t stream_read(struct stream *st, void *buf, size_t len, struct pace *pace)
     ensure(len > 0); /* a read of nothing would look like the end */
     if (st->filter != NULL)
         return st->filter->read(st, buf, len, pace);
-    TRY(co_check());
-    if (pace->limit.at > 0) /* else it only looks, and must not park */
-        co_fair();
+    TRY(co_begin_call(pace->limit.at > 0)); /* else it only looks, and must not park */
     for (;;) {
         uint64_t word = slot_load(st->slot, DIR_IN);
         ssize_t n;
@@ -156,9 +154,7 @@ int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
     ensure(n <= IOV_MAX);
     if (st->filter != NULL)
         return st->filter->write(st, iov, n, pace);
-    TRY(co_check());
-    if (pace->limit.at > 0)
-        co_fair();
+    TRY(co_begin_call(pace->limit.at > 0));
     while (left > 0) {
         uint64_t word = slot_load(st->slot, DIR_OUT);
         ssize_t sent;
@@ -178,12 +174,14 @@ int stream_write(struct stream *st, struct iovec *iov, int n, struct pace *pace)
         if (unlikely(sent < 0))
             return stream_error(st, sent);
         pace->bytes += (uint64_t)sent;
+        co_spend((size_t)sent);
+        if (likely((size_t)sent == left))
+            return 0;
         left -= (size_t)sent;
         iov = iov_advance(iov, &n, (size_t)sent);
         wait.begun = false; /* bytes moved: the next gap begins */
-        if (st->drains && left > 0)
+        if (st->drains)
             slot_drained(st->slot, DIR_OUT, word, false);
-        co_spend((size_t)sent);
     }
     return 0;
 }

@@ -150,9 +150,10 @@ bool co_wake(struct co *c, uint64_t number, enum wait_reason reason)
     return true;
 }
 
-bool co_canceled(const struct co *c)
+/* Where something of the strand was cancelled. */
+static SELDOM bool among_canceled(const struct co *c)
 {
-    if (likely(!c->strand->cancels) || c->mask > 0)
+    if (c->mask > 0)
         return false;
     if (c->canceled)
         return true;
@@ -160,6 +161,11 @@ bool co_canceled(const struct co *c)
         if (sc->canceled)
             return true;
     return false;
+}
+
+bool co_canceled(const struct co *c)
+{
+    return unlikely(c->strand->cancels) && among_canceled(c);
 }
 
 int co_check(void)
@@ -232,10 +238,15 @@ void co_spend(size_t bytes)
         c->strand->spent += (uint32_t)MIN(MAX(bytes, SPEND_CALL), SPEND_MOST);
 }
 
-void co_fair(void)
+int co_begin_call(bool may_park)
 {
-    if (unlikely(co_self()->strand->spent >= SPEND_MOST))
+    struct co *c = co_self();
+
+    if (co_canceled(c))
+        return WEIR_ECANCELED;
+    if (unlikely(c->strand->spent >= SPEND_MOST) && may_park)
         co_yield ();
+    return 0;
 }
 
 void rt_on_worker_stack(void (*fn)(void *), void *arg)

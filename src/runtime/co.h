@@ -55,9 +55,11 @@ int co_sleep(struct deadline until);
 void co_yield (void);
 
 /* An I/O call that moved so many bytes needed no wait. After 64 such calls, or 1 MiB, of the strand
- * since it last was its turn, co_fair yields: before the next one. */
+ * since it last was its turn, the next one yields before. */
 void co_spend(size_t bytes);
-void co_fair(void);
+
+/* What an I/O call begins with: 0 or WEIR_ECANCELED, as co_check. `may_park`: it may yield. */
+int co_begin_call(bool may_park);
 
 /* Cancelled and not masked? 0 or WEIR_ECANCELED. */
 int co_check(void);
