@@ -160,17 +160,24 @@ void head_add_id(struct weir_head *h, enum field_id id, weir_str value)
         head_add_raw(h, field_name_of(id), value, id);
 }
 
-void head_del_id(struct weir_head *h, enum field_id id)
+/* What is there to be taken out or replaced stays out of the calls below, which mostly find that
+ * nothing is. */
+#define APART static __attribute__((noinline))
+
+APART void remove_id(struct weir_head *h, enum field_id id)
 {
-    if (!head_has_id(h, id))
-        return;
     remove_from(h, id, (weir_str){ "", 0 }, 0);
     h->present &= ~(UINT64_C(1) << id);
 }
 
-/* The first field called `name`, `f`, gets the value; the others go. Apart from those who mostly
- * find that there is none. */
-static __attribute__((noinline)) void replace(struct weir_head *h, struct field *f, enum field_id id, weir_str name,
+void head_del_id(struct weir_head *h, enum field_id id)
+{
+    if (head_has_id(h, id))
+        remove_id(h, id);
+}
+
+/* The first field called `name`, `f`, gets the value; the others go. */
+APART void replace(struct weir_head *h, struct field *f, enum field_id id, weir_str name,
                     weir_str value)
 {
     f->value = value.ptr;

@@ -51,10 +51,11 @@ void body_adapt_request(struct weir_session *s)
 void body_adapt_response(struct weir_session *s)
 {
     struct weir_head *now = &s->res, *was = &s->up_res;
-    weir_str etag = head_get_id(was, FIELD_ETAG);
+    weir_str etag;
 
     if (!body_may_grow_down(s))
         return;
+    etag = head_get_id(was, FIELD_ETAG);
     drop_digests(now, was);
     if (same(now, was, LIT("Accept-Ranges")))
         weir_head_del(now, LIT("Accept-Ranges"));
