@@ -56,7 +56,7 @@ struct weir_session *session_begin(struct service *svc, struct http_stream *down
     struct weir_session *s = co_room();
     char *rest = (char *)(s + 1);
 
-    memset(s, 0, sizeof *s);
+    memset(s, 0, offsetof(struct weir_session, down_read));
     arena_init(&s->arena, rest, REQUEST_ROOM - sizeof *s);
     head_init(&s->req, &s->arena, 0);
     s->service = svc;

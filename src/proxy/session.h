@@ -84,8 +84,6 @@ struct weir_session {
     weir_str upgrade; /* the protocols that the client offers; absent: none */
     weir_str websocket_key; /* sent along with it for a client of HTTP/2 */
 
-    struct scope scope;
-    struct task upload, tunnel;
     int64_t upload_moved; /* when the upstream last took a byte */
     int64_t upload_asks;  /* since then it is the client that is waited for; 0: it is not */
     int64_t moved;        /* when the tunnel last moved a byte */
@@ -96,7 +94,6 @@ struct weir_session {
     struct fetch *fetches;               /* fetch.c: newest first */
     const char *fetch_why;               /* why the last one failed; NULL: it did not */
 
-    struct pace down_read, down_write, up_read, up_write;
     uint64_t max_body;
     weir_dur idle_timeout;         /* of the connection, after this request */
     uint64_t received, sent;       /* body bytes from and to the client */
@@ -120,6 +117,11 @@ struct weir_session {
 
     int64_t chosen;        /* when upstream_peer was called */
     struct phase_times *phases; /* and the other phases; NULL: none was */
+
+    /* From here on nothing is cleared at first: it is set before anything looks at it. */
+    struct pace down_read, down_write, up_read, up_write;
+    struct scope scope;
+    struct task upload, tunnel;
 };
 
 /* Makes a session in the room of this coroutine, for the next request on `down`. */
