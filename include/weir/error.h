@@ -35,6 +35,7 @@ enum weir_source {
     X(WEIR_ETIMEOUT,     -10, "timeout",             INTERNAL,   504, "a call of a program waited for too long") \
     X(WEIR_ECLOSED,      -11, "closed",              INTERNAL,   500, "a channel is closed, and nothing is left in it") \
     X(WEIR_ELISTEN,      -12, "listen",              INTERNAL,   500, "an address cannot be listened on") \
+    X(WEIR_EDESCRIPTORS, -13, "descriptors",         INTERNAL,   503, "the process has too many descriptors open") \
     /* the client */ \
     X(WEIR_EBADHEAD,     -20, "bad_head",            DOWNSTREAM, 400, "malformed request head") \
     X(WEIR_EBADTARGET,   -21, "bad_target",          DOWNSTREAM, 400, "malformed or ambiguous request target") \

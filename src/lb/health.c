@@ -114,7 +114,8 @@ static void judge(struct weir_lb *lb, struct backend *b, int rc)
 /* No descriptor or no memory is our trouble and tells nothing about the backend. */
 static bool says_something(int rc)
 {
-    return rc != WEIR_ECANCELED && rc != WEIR_ENOMEM && rc != WEIR_EINTERNAL;
+    return rc != WEIR_ECANCELED && rc != WEIR_ENOMEM && rc != WEIR_EDESCRIPTORS &&
+           rc != WEIR_EINTERNAL;
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */

@@ -23,8 +23,9 @@ static int connect_error(int err, struct deadline until)
         return WEIR_EREFUSED;
     case ETIMEDOUT:
         return until.err;
-    case EMFILE:
-    case ENFILE:
+    case EMFILE: /* of the process */
+    case ENFILE: /* of the machine */
+        return WEIR_EDESCRIPTORS;
     case ENOMEM:
     case ENOBUFS:
         return WEIR_ENOMEM;

@@ -8,8 +8,8 @@
  * chooses; with port 0 it chooses that), and registers the descriptor with this worker as a slot of
  * `class` and `owner`, held by the caller. Blocks. 0, or WEIR_EREFUSED (nobody listens, or its
  * backlog is full), WEIR_ECONNECT (also: `from` is not ours, or of another family), the deadline's
- * error (also when the kernel gives up before), WEIR_ECANCELED, WEIR_ENOMEM (or no descriptors);
- * then `out` holds nothing. */
+ * error (also when the kernel gives up before), WEIR_ECANCELED, WEIR_ENOMEM, WEIR_EDESCRIPTORS
+ * (there is none left); then `out` holds nothing. */
 must_use int net_connect(const struct addr *to, const struct addr *from,
                          const struct slot_class *class, void *owner, struct deadline until,
                          struct stream *out);

@@ -29,7 +29,18 @@ static struct {
 
 static int result(char c)
 {
-    return c == 'g' ? 0 : c == 'r' ? WEIR_EREFUSED : c == 't' ? WEIR_ECONNTIME : WEIR_ENOMEM;
+    switch (c) {
+    case 'g':
+        return 0;
+    case 'r':
+        return WEIR_EREFUSED;
+    case 't':
+        return WEIR_ECONNTIME;
+    case 'd':
+        return WEIR_EDESCRIPTORS;
+    default:
+        return WEIR_ENOMEM;
+    }
 }
 
 static int scripted_check(const struct addr *to, weir_dur timeout)
@@ -155,7 +166,7 @@ static void rise_and_fall(void **state)
         { 2, 3, "rggrrr", "1- 3+ 6- " }, /* but only the first */
         { 2, 3, "mmmmm", "" },           /* nothing is known of it */
         { 2, 3, "mr", "2- " },           /* so this is the first */
-        { 2, 3, "grrmr", "5- " },        /* neither good nor bad: it interrupts nothing */
+        { 2, 3, "grrmdr", "6- " },        /* neither good nor bad: it interrupts nothing */
         { 1, 1, "grgr", "2- 3+ 4- " },
         { 1, 1, "rrgg", "1- 3+ " },
         { 3, 1, "grggrggg", "2- 8+ " },

@@ -1,6 +1,7 @@
 """Upstreams that are not there, go away, or talk nonsense: the status, the word, and life after it."""
 
 import os
+import resource
 import socket
 
 import pytest
@@ -35,6 +36,29 @@ def test_nobody_at_a_unix_socket(weir, tmp_path, make):
     for _ in range(2):
         own_answer(c.ask(request()), 502)
     why(p, "connect_(refused|failed)")
+
+
+def lowest_free(p):
+    """The number that its next descriptor will have."""
+    used = {int(fd) for fd in os.listdir(f"/proc/{p.pid}/fd")}
+    return next(fd for fd in range(len(used) + 1) if fd not in used)
+
+
+@quick
+def test_no_descriptor_for_an_upstream(weir, origin):
+    """It is our trouble: no other backend is tried, and all is well as soon as there is one."""
+    o, other = origin(), origin()
+    p = weir("--workers", 1, o, other)
+    c = p.client()
+    assert c.ask(request("OPTIONS", "/", "Max-Forwards: 0")).status == 200  # accepted, no more
+    limits = resource.prlimit(p.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (lowest_free(p), limits[1]))
+    for _ in range(2):
+        own_answer(c.ask(request()), 503)
+    record = p.log(3)[2]
+    assert (record["why"], record["status"], record["tries"]) == ("descriptors", 503, 1)
+    resource.prlimit(p.pid, resource.RLIMIT_NOFILE, limits)
+    assert c.ask(request()).body == b"ok"
 
 
 def test_comes_back(weir, origin, tmp_path):
