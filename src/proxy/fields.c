@@ -5,20 +5,31 @@
 #include "proxy/module.h"
 #include "proxy/session.h"
 
-/* Expect: only 100-continue is defined (RFC 9110 10.1.1). HTTP/1.0 clients cannot mean it: it is
- * ignored for them. */
+static bool all_known(struct weir_session *s)
+{
+    for (struct field *f = head_first_id(&s->req, FIELD_EXPECT); f != NULL;
+         f = head_next_id(&s->req, f)) {
+        weir_str list = { f->value, f->value_len }, one;
+
+        while (take_element(&list, &one))
+            if (one.len > 0 && !weir_eq_nocase(one, "100-continue"))
+                return false;
+    }
+    return true;
+}
+
+/* Expect: only 100-continue is defined (RFC 9110 10.1.1), for a body that will follow. A client has
+ * nothing to wait for without one, and HTTP/1.0 clients cannot mean it: then it goes no further. */
 static int check_expect(struct weir_session *s)
 {
+    const struct framing *f = &s->down->framing;
+
     if (!head_has_id(&s->req, FIELD_EXPECT))
         return 0;
-    if (s->req.minor == 0 || s->down->framing.mode == BODY_NONE) {
+    if (s->req.minor > 0 && !all_known(s))
+        return WEIR_EEXPECT;
+    if (s->req.minor == 0 || f->mode == BODY_NONE || (f->mode == BODY_LENGTH && f->length == 0))
         head_del_id(&s->req, FIELD_EXPECT);
-        return 0;
-    }
-    for (struct field *f = head_first_id(&s->req, FIELD_EXPECT); f != NULL;
-         f = head_next_id(&s->req, f))
-        if (!weir_eq_nocase(((weir_str){ f->value, f->value_len }), "100-continue"))
-            return WEIR_EEXPECT;
     return 0;
 }
 

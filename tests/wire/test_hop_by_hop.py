@@ -228,11 +228,23 @@ def test_expect_of_http10(weir, origin):
     assert res.body == b"ok" and not res.interim
 
 
+@pytest.mark.parametrize("fields", [[], ["Content-Length: 0"]], ids=["none", "empty"])
+def test_expect_without_a_body(weir, origin, fields):
+    """Nobody waits then: it goes no further, nor does a 100 of an origin's own come of it."""
+    o = origin()
+    c = weir(o).client()
+    res = c.ask(request("POST", "/", "Expect: 100-continue, 100-continue", *fields))
+    assert res.body == b"ok" and not res.interim
+    assert o.requests[0].get("Expect") is None
+
+
+@pytest.mark.parametrize("body", [b"abc", b""], ids=["body", "no body"])
 @pytest.mark.parametrize("value", ["miracles", "100-continue, miracles", "100-continue=1", "200-ok", "100-continued"])
-def test_unknown_expectations(weir, origin, value):
+def test_unknown_expectations(weir, origin, value, body):
+    """RFC 9110 10.1.1: they may be refused, and a client that names one wants to know."""
     o = origin()
     p = weir("--workers", 1, o)
-    own_answer(p.client().ask(request("POST", "/", f"Expect: {value}", body=b"abc")), 417)
+    own_answer(p.client().ask(request("POST", "/", f"Expect: {value}", body=body)), 417)
     why(p, "expectation")
     nothing_upstream(p, o)
 
