@@ -214,7 +214,8 @@ struct weir_service {
 
     /* A request that an upstream has in full goes on when its client leaves: the response is read
      * to its end, through all phases, and dropped, and the request then fails with what the client
-     * did. Otherwise (and as long as a byte of its body is missing) it is cancelled at once: the
+     * did. (Of HTTP/1 a client that has only ended its own direction gets its answer then.)
+     * Otherwise (and as long as a byte of its body is missing) it is cancelled at once: the
      * upstream's connection is closed, its stream of HTTP/2 reset. */
     bool finish_when_client_leaves;
 

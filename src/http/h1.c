@@ -32,9 +32,10 @@ int h1_fail(struct h1_conn *c, int err, const char *fault)
     return err;
 }
 
-/* A client that sent RST is gone at once. One that sent FIN may have pipelined before it or may
- * just be done with sending its body: it is gone only when nothing of it is left to be served
- * (RUNTIME.md S4). */
+/* A client that sent RST is gone at once. A FIN before its request was read, or amid its body, only
+ * tells that nothing will follow (RFC 9112 9.6): it may have pipelined all it has to ask. One that
+ * comes while the client waits, and nothing of it is left to be served, is most likely its end:
+ * close() looks like that (RUNTIME.md S4). */
 static int h1_gone(struct http_stream *st)
 {
     struct h1_conn *c = h1_of(st);
@@ -42,7 +43,7 @@ static int h1_gone(struct http_stream *st)
 
     if (flags & SLOT_ERR)
         return c->net.reset_err;
-    if (c->tunnel) /* a FIN ends one direction */
+    if (c->tunnel || c->last_word) /* a FIN ends one direction */
         return 0;
     if (!(flags & SLOT_HUP) || !st->body_done || h1_buffered(c))
         return 0;

@@ -31,6 +31,7 @@ struct h1_conn {
     uint8_t role;
     uint8_t peer_minor;  /* server: version of the current request */
     bool broken;         /* an error on the way: never used again */
+    bool last_word;      /* server: the client's FIN was there when this request was read */
     bool tunnel;         /* it has left HTTP, in one direction at least */
     bool tunnel_out;     /* in that of writing */
     bool cut;            /* close by RST: what was sent must not look complete */

@@ -163,6 +163,7 @@ static int frame(struct h1_conn *c, const struct weir_head *head, enum method me
     c->read_left = st->framing.mode == BODY_LENGTH ? st->framing.length : 0;
     chunked_init(&c->chunked);
     c->bulky = c->bulky && c->read_left >= H1_PASS_MIN;
+    c->last_word = c->role == H1_SERVER && slot_flags(slot_load(c->net.slot, DIR_IN)) & SLOT_HUP;
     st->body_done = st->framing.mode == BODY_NONE ||
                     (st->framing.mode == BODY_LENGTH && st->framing.length == 0);
     return 1;

@@ -104,7 +104,8 @@ static const struct option_row message_rows[] = {
     { .name = "trusted", .kind = OPT_NETS, SERVICE(trusted), .value = "NET",
       .help = "an address or network (10.0.0.0/8) that append trusts; may be repeated" },
     { .name = "finish-when-client-leaves", .kind = OPT_FLAG, SERVICE(finish_when_client_leaves),
-      .help = "a request that has left goes on then; otherwise it is cancelled at once" },
+      .help = "a request that has gone upstream goes on when its client closes, or ends its "
+              "direction (nc -N); otherwise it is cancelled at once" },
     { .name = "via", .kind = OPT_FLAG, SERVICE(via), .help = "add Via, both ways" },
     { .name = "server-name", .kind = OPT_TEXT, SERVICE(server_name), .value = "TEXT",
       .fallback = "weir", .help = "Server of our own answers; empty: none" },

@@ -109,6 +109,12 @@ def leave_h1(p):
     return c.reset
 
 
+def leave_h1_by_fin(p):
+    c = p.client()
+    c.send(request())
+    return c.close
+
+
 def leave_h2(p):
     c = h2(p)
     st = c.request()
@@ -121,7 +127,7 @@ def leave_h2_whole(p):
     return c.close
 
 
-LEAVE = {"h1": leave_h1, "h2 stream": leave_h2, "h2 connection": leave_h2_whole}
+LEAVE = {"h1": leave_h1, "h1 by FIN": leave_h1_by_fin, "h2 stream": leave_h2, "h2 connection": leave_h2_whole}
 
 
 @pytest.mark.parametrize("down", LEAVE)
@@ -191,6 +197,56 @@ def test_it_goes_on(weir, origin, down, up):
     assert record["why"] == "client_gone" and record["upstream_time"]
     assert p.ask(request()).body == b"ok"
     assert len(o.conns) == 1
+
+
+def wait_for_go(o):
+    def script(conn):
+        while conn.request():
+            assert o.go.wait(10)
+            conn.send(OK)
+    return script
+
+
+def test_pipelined_requests_are_served_behind_their_end(weir, origin):
+    """RFC 9112 9.6: it was known when they were read, and tells nothing but that no more will come."""
+    o = origin(lambda conn: wait_for_go(o)(conn))
+    o.go = o.event()
+    p = weir("--workers", 1, o)
+    c = p.client()
+    c.send(request("GET", "/1") + request("POST", "/2", body=b"hello") + request("GET", "/3"))
+    o.wait_requests(1)
+    c.finish()
+    o.go.set()
+    assert [c.receive().body for _ in range(3)] == [b"ok"] * 3
+    assert c.closed() == "fin"
+    assert [r.target for r in o.requests] == ["/1", "/2", "/3"]
+
+
+def test_request_that_came_with_its_end(weir, origin):
+    """All of it waits to be accepted: whoever reads the request knows the end, too."""
+    o = origin()
+    p = weir("--workers", 1, "--max-connections", 1, o)
+    first, c = p.client(), p.client()
+    assert first.ask(request()).body == b"ok"
+    c.send(request())
+    c.finish()
+    first.close()
+    assert c.receive().body == b"ok"
+    assert c.closed() == "fin"
+
+
+def test_client_that_half_closes_and_waits(weir, origin):
+    """Where leaving cancels nothing it has its answer in any case."""
+    o = origin(lambda conn: wait_for_go(o)(conn))
+    o.go = o.event()
+    p = weir(FINISH, o)
+    c = p.client()
+    c.send(request())
+    o.wait_requests(1)
+    c.finish()
+    o.go.set()
+    assert c.receive().body == b"ok"
+    assert c.closed() == "fin"
 
 
 def test_it_does_not_go_on_without_its_body(weir, origin):
