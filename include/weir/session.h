@@ -172,8 +172,9 @@ int weir_send_str(struct weir_session *s, struct weir_head *res, weir_str body);
 int weir_respond(struct weir_session *s, int status, const char *body);
 
 /* Fails the request: the client gets `status` (400 to 599), the log the words. Returns
- * WEIR_EFILTER, to be returned by the phase. The first cause stays, a second call changes nothing;
- * only in fail_to_connect and error_while_proxy the words take the place of what failed. */
+ * WEIR_EFILTER, to be returned by the phase; for another status it fails with WEIR_EINVALID, a 500.
+ * The first cause stays, a second call changes nothing; only in fail_to_connect and
+ * error_while_proxy the words take the place of what failed. */
 int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

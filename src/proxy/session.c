@@ -211,9 +211,16 @@ int weir_fail(struct weir_session *s, int status, const char *fmt, ...)
     if (fmt != NULL)
         text = arena_vprintf(&s->arena, fmt, ap);
     va_end(ap);
-    s->fail_status = status >= 400 && status <= 599 ? status : 500;
     if (s->judging)
         s->err = 0;
+    s->fail_status = 0;
+    if (status < 400 || status > 599)
+        return session_fail(s, WEIR_EINVALID,
+                            arena_printf(&s->arena, "weir_fail: %d is no status of 400 to 599%s%s",
+                                         status, text.ptr != NULL ? ": " : "",
+                                         text.ptr != NULL ? text.ptr : "")
+                                .ptr);
+    s->fail_status = status;
     return session_fail(s, WEIR_EFILTER, text.ptr);
 }
 

@@ -25,6 +25,8 @@ WRONG = [
     ("no_format", PHASES, "weir_printf needs a format"),
     ("no_function", PHASES, "weir_defer needs a function"),
     ("no_deadline", PHASES, "no such deadline"),
+    ("fail_well", PHASES, "weir_fail: 200 is no status of 400 to 599: all is well"),
+    ("fail_twice", PHASES, "weir_fail: 600 is no status of 400 to 599"),
 ]
 RIGHT = [
     ("no_word", PHASES, b"answered\n"),

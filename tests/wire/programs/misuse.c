@@ -72,6 +72,20 @@ static int no_deadline(struct weir_session *s)
     return WEIR_OK;
 }
 
+static int fail_well(struct weir_session *s)
+{
+    return weir_fail(s, 200, "all is %s", "well");
+}
+
+/* The first cause stays. */
+static int fail_twice(struct weir_session *s)
+{
+    const char *volatile none = NULL;
+
+    weir_fail(s, 600, none, 1);
+    return weir_fail(s, 404, "not this one");
+}
+
 /* Ends the process, with a name. */
 static int deep(struct weir_session *s, const volatile char *above, int level)
 {
@@ -121,6 +135,7 @@ static const struct {
     { "/no_peer", no_peer },           { "/no_address", no_address },
     { "/no_balancer", no_balancer },   { "/no_format", no_format },
     { "/no_function", no_function },   { "/no_deadline", no_deadline },
+    { "/fail_well", fail_well },       { "/fail_twice", fail_twice },
     { "/no_head", no_head },           { "/no_options", no_options },
     { "/overflow", overflow },
 };
