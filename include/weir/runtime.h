@@ -16,7 +16,11 @@
  * they fail: WEIR_EINVALID), end at their timeout (WEIR_ETIMEOUT; 0: look once, do not wait;
  * WEIR_FOREVER: no bound of their own), and with WEIR_ECANCELED once the coroutine is cancelled: by
  * its scope, because a client has left, or because the process ends. That lasts: every later call
- * says so too, and what is left to do is to clean up and return. */
+ * says so too, and what is left to do is to clean up and return.
+ *
+ * To close or free nothing (NULL, or a pointer to NULL) does nothing. Without what they are about
+ * (NULL) all other calls fail with WEIR_EINVALID; those without a result to say it in, and those of
+ * a scope, end the process with the name of the call: that is a bug of the program. */
 #ifndef WEIR_RUNTIME_H
 #define WEIR_RUNTIME_H
 
@@ -182,7 +186,7 @@ void weir_listener_close(struct weir_listener **l);
  * Blocks. */
 int weir_connect(const char *addr, weir_dur timeout, struct weir_stream **stream);
 
-/* The peer's address; lives as long as the stream. Never blocks. */
+/* The peer's address; lives as long as the stream. NULL has none. Never blocks. */
 weir_str weir_stream_peer(const struct weir_stream *st);
 
 /* Reads what there is, at least one byte, at most `len` (above 0): their number, or 0 at the end of

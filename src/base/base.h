@@ -40,6 +40,10 @@
 #define ensure(x) ((void)(likely(x) || (ensure_failed(#x, __FILE__, __LINE__), 0)))
 _Noreturn void ensure_failed(const char *what, const char *file, int line);
 
+/* The same for what the program that uses the library must give to the public call around it. */
+#define needs(x, what) ((void)(likely(x) || (needs_failed(__func__, what), 0)))
+_Noreturn void needs_failed(const char *call, const char *what);
+
 /* Each argument is evaluated once, in the type that both have in common. */
 #define MIN(a, b) \
     ({ \

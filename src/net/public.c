@@ -64,7 +64,7 @@ static struct pace pace_of(weir_dur timeout)
 
 weir_str weir_stream_peer(const struct weir_stream *st)
 {
-    return st->peer;
+    return st != NULL ? st->peer : (weir_str){ NULL, 0 };
 }
 
 ptrdiff_t weir_stream_read(struct weir_stream *st, void *buf, size_t len, weir_dur timeout)
@@ -72,7 +72,7 @@ ptrdiff_t weir_stream_read(struct weir_stream *st, void *buf, size_t len, weir_d
     struct pace pace;
     ssize_t n;
 
-    if (!co_inside() || len == 0)
+    if (st == NULL || buf == NULL || !co_inside() || len == 0)
         return WEIR_EINVALID;
     pace = pace_of(timeout);
     n = stream_read(&st->st, buf, len, &pace);
@@ -86,7 +86,7 @@ int weir_stream_write(struct weir_stream *st, const void *data, size_t len, weir
     struct iovec iov = { (void *)data, len };
     struct pace pace;
 
-    if (!co_inside())
+    if (st == NULL || (data == NULL && len > 0) || !co_inside())
         return WEIR_EINVALID;
     pace = pace_of(timeout);
     return stream_write(&st->st, &iov, 1, &pace);
@@ -96,14 +96,24 @@ int weir_stream_finish(struct weir_stream *st)
 {
     struct pace pace = { .gap = WEIR_FOREVER };
 
+    if (st == NULL)
+        return WEIR_EINVALID;
     return stream_finish(&st->st, &pace);
+}
+
+static struct weir_stream *take_stream(struct weir_stream **stream)
+{
+    struct weir_stream *st = stream != NULL ? *stream : NULL;
+
+    if (st != NULL)
+        *stream = NULL;
+    return st;
 }
 
 void weir_stream_close(struct weir_stream **stream)
 {
-    struct weir_stream *st = *stream;
+    struct weir_stream *st = take_stream(stream);
 
-    *stream = NULL;
     if (st == NULL)
         return;
     if (st->ended || !st->st.drains) /* a Unix socket breaks nothing by closing */
@@ -115,9 +125,8 @@ void weir_stream_close(struct weir_stream **stream)
 
 void weir_stream_reset(struct weir_stream **stream)
 {
-    struct weir_stream *st = *stream;
+    struct weir_stream *st = take_stream(stream);
 
-    *stream = NULL;
     if (st != NULL)
         stream_close(&st->st, true);
     free(st);
@@ -173,8 +182,10 @@ int weir_connect(const char *addr, weir_dur timeout, struct weir_stream **stream
     struct weir_stream *st;
     int rc;
 
+    if (stream == NULL)
+        return WEIR_EINVALID;
     *stream = NULL;
-    if (!co_inside())
+    if (addr == NULL || !co_inside())
         return WEIR_EINVALID;
     st = calloc(1, sizeof *st);
     if (st == NULL)
@@ -268,11 +279,11 @@ static void take_back(struct weir_listener *l)
 
 void weir_listener_close(struct weir_listener **listener)
 {
-    struct weir_listener *l = *listener;
+    struct weir_listener *l = listener != NULL ? *listener : NULL;
 
-    *listener = NULL;
     if (l == NULL)
         return;
+    *listener = NULL;
     take_back(l);
     for (unsigned i = 0; i < l->count; i++) {
         if (l->sockets[i].path != NULL)
@@ -289,8 +300,10 @@ int weir_listen(const char *addr, struct weir_listener **listener)
     char why[WHY];
     int rc;
 
+    if (listener == NULL)
+        return WEIR_EINVALID;
     *listener = NULL;
-    if (!co_inside())
+    if (addr == NULL || !co_inside())
         return WEIR_EINVALID;
     l = calloc(1, sizeof *l);
     if (l == NULL)
@@ -381,8 +394,10 @@ int weir_accept(struct weir_listener *l, weir_dur timeout, struct weir_stream **
     unsigned index;
     int rc;
 
+    if (client == NULL)
+        return WEIR_EINVALID;
     *client = NULL;
-    if (!co_inside())
+    if (l == NULL || !co_inside())
         return WEIR_EINVALID;
     until = public_until(timeout, WEIR_ETIMEOUT);
     do {

@@ -122,11 +122,11 @@ struct weir_session *weir_session_new(struct weir_session *from)
 
 void weir_session_free(struct weir_session **s)
 {
-    struct weir_session *own = *s;
+    struct weir_session *own = s != NULL ? *s : NULL;
 
-    *s = NULL;
     if (own == NULL)
         return;
+    *s = NULL;
     if (!own->own) {
         session_fail(own, WEIR_EINVALID, "weir_session_free: it is not one of weir_session_new");
         return;

@@ -69,12 +69,13 @@ int weir_blocking(int (*fn)(void *), void *arg)
 
 void weir_scope_open(struct weir_scope *sc)
 {
-    ensure(co_inside());
+    needs(sc != NULL && co_inside(), "a scope, in a coroutine");
     scope_open(scope_in(sc));
 }
 
 void weir_scope_limit(struct weir_scope *sc, weir_dur span)
 {
+    needs(sc != NULL, "a scope");
     scope_in(sc)->until = span == WEIR_FOREVER ? 0 : deadline_in(clock_now(), span, 0).at;
 }
 
@@ -88,6 +89,7 @@ int weir_scope_spawn(struct weir_scope *sc, int (*fn)(void *), void *arg)
     struct task *t = fn != NULL ? malloc(sizeof *t) : NULL;
     int rc = fn != NULL ? WEIR_ENOMEM : WEIR_EINVALID;
 
+    needs(sc != NULL, "a scope");
     if (t != NULL)
         rc = task_start_free(scope_in(sc), t, fn, arg, free_task);
     if (rc < 0) {
@@ -99,11 +101,13 @@ int weir_scope_spawn(struct weir_scope *sc, int (*fn)(void *), void *arg)
 
 int weir_scope_wait(struct weir_scope *sc, weir_dur timeout)
 {
+    needs(sc != NULL, "a scope");
     return scope_wait(scope_in(sc), public_until(timeout, WEIR_ETIMEOUT));
 }
 
 int weir_scope_end(struct weir_scope *sc, int rc)
 {
+    needs(sc != NULL, "a scope");
     return scope_close(scope_in(sc), rc);
 }
 
@@ -111,29 +115,32 @@ int weir_scope_end(struct weir_scope *sc, int rc)
 
 void weir_mutex_lock(struct weir_mutex *m)
 {
-    ensure(co_inside());
+    needs(m != NULL && co_inside(), "a mutex, in a coroutine");
     co_lock(mutex_in(m));
 }
 
 void weir_mutex_unlock(struct weir_mutex *m)
 {
+    needs(m != NULL, "a mutex");
     co_unlock(mutex_in(m));
 }
 
 void weir_semaphore_init(struct weir_semaphore *s, uint64_t permits)
 {
+    needs(s != NULL, "a semaphore");
     co_sem_init(sem_in(s), permits);
 }
 
 int weir_semaphore_take(struct weir_semaphore *s, weir_dur timeout)
 {
-    if (!co_inside())
+    if (s == NULL || !co_inside())
         return WEIR_EINVALID;
     return co_sem_take(sem_in(s), public_until(timeout, WEIR_ETIMEOUT));
 }
 
 void weir_semaphore_give(struct weir_semaphore *s, uint64_t permits)
 {
+    needs(s != NULL, "a semaphore");
     co_sem_give(sem_in(s), permits);
 }
 

@@ -315,7 +315,7 @@ int weir_server_run(struct weir_server *sv)
 {
     int code;
 
-    ensure(sv->magic == SERVER_MAGIC);
+    server_needed(sv);
     log_call_back(sv->log_to, sv->log_arg);
     code = run(sv);
     server_free(sv);

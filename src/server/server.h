@@ -15,6 +15,10 @@
 
 #define SERVER_MAGIC 0x57656972u
 
+/* At the beginning of a public call. */
+#define server_needed(sv) \
+    needs((sv) != NULL && (sv)->magic == SERVER_MAGIC, "a server that has not ended")
+
 enum { EXIT_CLEAN = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct server_lb {

@@ -74,20 +74,20 @@ struct weir_server *weir_server_new(int argc, char **argv)
 
 void weir_server_stop(struct weir_server *sv)
 {
-    ensure(sv->magic == SERVER_MAGIC);
+    server_needed(sv);
     events_stop(&sv->events);
 }
 
 void weir_server_keep_signals(struct weir_server *sv)
 {
-    ensure(sv->magic == SERVER_MAGIC);
+    server_needed(sv);
     sv->keep_signals = true;
 }
 
 void weir_server_log_to(struct weir_server *sv, void (*fn)(void *arg, bool error, weir_str line),
                         void *arg)
 {
-    ensure(sv->magic == SERVER_MAGIC);
+    server_needed(sv);
     sv->log_to = fn;
     sv->log_arg = arg;
 }
@@ -155,9 +155,9 @@ static void copy_texts(struct weir_server *sv, struct weir_service *c)
 
 void weir_server_add(struct weir_server *sv, const struct weir_service *service)
 {
-    struct front *f, **end = &sv->fronts;
+    struct front *f, **end;
 
-    ensure(sv->magic == SERVER_MAGIC);
+    server_needed(sv);
     if (sv == &no_server)
         return;
     f = service != NULL ? arena_alloc(&sv->arena, sizeof(*f)) : NULL;
@@ -169,8 +169,8 @@ void weir_server_add(struct weir_server *sv, const struct weir_service *service)
     *f = (struct front){ .config = *service };
     settings_apply(&sv->cmdline.settings, &f->config);
     copy_texts(sv, &f->config);
-    while (*end != NULL)
-        end = &(*end)->next;
+    for (end = &sv->fronts; *end != NULL; end = &(*end)->next)
+        ;
     *end = f;
 }
 
@@ -187,7 +187,7 @@ void weir_server_expect_peer(struct weir_server *sv, const struct weir_peer *pee
 {
     struct server_peer *p;
 
-    ensure(sv->magic == SERVER_MAGIC);
+    server_needed(sv);
     if (sv == &no_server)
         return;
     p = peer != NULL ? arena_alloc(&sv->arena, sizeof(*p)) : NULL;
@@ -209,9 +209,9 @@ void weir_server_expect_peer(struct weir_server *sv, const struct weir_peer *pee
 
 struct weir_lb *weir_lb_new(struct weir_server *sv, const struct weir_lb_config *config)
 {
-    struct server_lb *owned, **end = &sv->lbs;
+    struct server_lb *owned, **end;
 
-    ensure(sv->magic == SERVER_MAGIC);
+    server_needed(sv);
     if (sv == &no_server)
         return NULL;
     owned = config != NULL ? arena_alloc(&sv->arena, sizeof(*owned)) : NULL;
@@ -222,8 +222,8 @@ struct weir_lb *weir_lb_new(struct weir_server *sv, const struct weir_lb_config 
                     config != NULL ? "out of memory" : "the configuration is NULL");
         return NULL;
     }
-    while (*end != NULL)
-        end = &(*end)->next;
+    for (end = &sv->lbs; *end != NULL; end = &(*end)->next)
+        ;
     *end = owned;
     return owned->lb;
 }
@@ -240,7 +240,7 @@ struct weir_rate *weir_rate_new(struct weir_server *sv, weir_dur window)
 {
     struct server_rate *owned;
 
-    ensure(sv->magic == SERVER_MAGIC);
+    server_needed(sv);
     if (sv == &no_server)
         return NULL;
     owned = arena_alloc(&sv->arena, sizeof(*owned));

@@ -37,7 +37,8 @@ void stats_close(struct weir_server *sv)
 
 void weir_server_stats(struct weir_server *sv, struct weir_server_stats *out)
 {
-    ensure(sv->magic == SERVER_MAGIC);
+    server_needed(sv);
+    needs(out != NULL, "a place for the figures");
     pthread_mutex_lock(&sv->stats_lock);
     if (sv->counting)
         read_pool(out);

@@ -5,9 +5,9 @@
 
 void weir_server_add_task(struct weir_server *sv, int (*fn)(void *), void *arg)
 {
-    struct server_task *t, **end = &sv->tasks;
+    struct server_task *t, **end;
 
-    ensure(sv->magic == SERVER_MAGIC);
+    server_needed(sv);
     if (server_is_none(sv))
         return;
     t = fn != NULL ? arena_alloc(&sv->arena, sizeof *t) : NULL;
@@ -17,8 +17,8 @@ void weir_server_add_task(struct weir_server *sv, int (*fn)(void *), void *arg)
         return;
     }
     *t = (struct server_task){ .server = sv, .fn = fn, .arg = arg };
-    while (*end != NULL)
-        end = &(*end)->next;
+    for (end = &sv->tasks; *end != NULL; end = &(*end)->next)
+        ;
     *end = t;
 }
 
