@@ -18,8 +18,9 @@ enum { WEIR_H1 = 1, WEIR_H2 = 2 };
  * requests share a connection only if all of it is equal. */
 struct weir_peer {
     bool     tls;             /* speak TLS to it: implied by `sni` */
-    weir_str sni;             /* the name it is asked for, and that its certificate has to carry;
-                                 absent: the certificate has to carry its IP address */
+    weir_str sni;             /* the name it is asked for, and that its certificate has to carry,
+                                 a dot at its end aside; absent: its certificate has to carry its
+                                 IP address */
     weir_str alt_name;        /* another name that its certificate may carry in place of `sni` */
     weir_str ca_file;         /* PEM: who may have signed it; absent: the system's CAs */
     weir_str cert_file;       /* PEM: a certificate of ours and its chain, if it asks for one */

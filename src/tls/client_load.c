@@ -115,28 +115,34 @@ static bool is_ip(const char *name)
     return inet_pton(AF_INET, name, ip) == 1 || inet_pton(AF_INET6, name, ip) == 1;
 }
 
+/* The name of a host as peers write it: without the dot that ends an absolute one, which is neither
+ * sent (RFC 6066 3) nor in certificates. */
+static int name_of(weir_str text, char **out, const char *what, char why[TLS_WHY])
+{
+    if (text.len > 1 && text.ptr[text.len - 1] == '.')
+        text.len--;
+    TRY(text_of(text, out, what, why));
+    return *out == NULL || strlen(*out) <= TLSEXT_MAXLEN_host_name
+               ? 0
+               : tls_fault(why, WEIR_EINVALID, "%s: longer than 255 bytes", what);
+}
+
 /* Another name, beside one. */
 static int set_alt(const struct weir_peer *peer, struct tls_client *c, char why[TLS_WHY])
 {
-    TRY(text_of(peer->alt_name, &c->alt, "alt_name", why));
+    TRY(name_of(peer->alt_name, &c->alt, "alt_name", why));
     if (c->alt == NULL)
         return 0;
     if (c->sni == NULL || is_ip(c->alt))
         return tls_fault(why, WEIR_EINVALID, "alt_name: a host name beside an sni that is one");
-    if (strlen(c->alt) > TLSEXT_MAXLEN_host_name)
-        return tls_fault(why, WEIR_EINVALID, "alt_name: longer than 255 bytes");
     return 0;
 }
 
 /* The name; an address that stands in its place is not sent (RFC 6066 3). */
 static int set_name(const struct weir_peer *peer, struct tls_client *c, char why[TLS_WHY])
 {
-    TRY(text_of(peer->sni, &c->name, "sni", why));
-    if (c->name == NULL)
-        return set_alt(peer, c, why);
-    if (strlen(c->name) > TLSEXT_MAXLEN_host_name)
-        return tls_fault(why, WEIR_EINVALID, "sni: longer than 255 bytes");
-    if (!is_ip(c->name))
+    TRY(name_of(peer->sni, &c->name, "sni", why));
+    if (c->name != NULL && !is_ip(c->name))
         c->sni = c->name;
     return set_alt(peer, c, why);
 }

@@ -87,6 +87,17 @@ def test_the_subject_is_no_name(weir, origin, authority):
 
 
 @quick
+def test_a_dot_at_the_end_is_no_part_of_the_name(weir, origin, authority):
+    """RFC 6066 3: how a host is named that is looked up as it stands, and as no certificate has it."""
+    context = authority.server("origin", NAME)
+    names = []
+    context.sni_callback = lambda sock, name, ctx: names.append(name)
+    p = weir(origin(tls=context), "--upstream-tls", f"{NAME}.", *ca(authority))
+    assert p.ask(request()).body == b"ok"
+    assert names == [NAME]
+
+
+@quick
 def test_an_address_is_not_sent_as_a_name(weir, origin, authority):
     """RFC 6066 3."""
     context = authority.server("origin", "IP:127.0.0.1")
