@@ -58,6 +58,11 @@ unsigned weir_tries(struct weir_session *s);
 weir_str weir_client(struct weir_session *s);
 weir_str weir_client_host(struct weir_session *s);
 
+/* Whom to count as one client: of an IPv6 address its network of `prefix` bits (0: 64, of which one
+ * user may have all 2^64 addresses; at most 128), as `2001:db8:0:1::/64`; of others the same as
+ * weir_client_host. */
+weir_str weir_client_network(struct weir_session *s, unsigned prefix);
+
 /* The address at which the client's connection arrived, likewise; absent if the kernel does not
  * tell. The version of HTTP that the client speaks: "HTTP/1.0", "HTTP/1.1", "HTTP/2.0". */
 weir_str    weir_server_address(struct weir_session *s);

@@ -20,6 +20,22 @@ static weir_str address(struct weir_session *s, const struct addr *a)
                                 : arena_copy(&s->arena, addr_print(a, text));
 }
 
+weir_str weir_client_network(struct weir_session *s, unsigned prefix)
+{
+    unsigned bits = prefix == 0 ? 64 : MIN(prefix, 128);
+    struct addr net = *s->client;
+    char text[ADDR_TEXT];
+
+    if (net.kind != ADDR_V6)
+        return weir_client_host(s);
+    for (unsigned i = 0; i < sizeof net.ip; i++)
+        if (8 * i >= bits)
+            net.ip[i] = 0;
+        else if (bits - 8 * i < 8)
+            net.ip[i] &= (uint8_t)(0xff00 >> (bits - 8 * i));
+    return weir_printf(s, WEIR_FMT "/%u", WEIR_ARG(addr_host(&net, text)), bits);
+}
+
 weir_str weir_server_address(struct weir_session *s)
 {
     struct addr a;

@@ -38,6 +38,16 @@ def test_host_of_other_clients(limits, tmp_path, listen, who):
     assert p.ask(request()).get("Who") == who
 
 
+@pytest.mark.parametrize("listen, bits, who", [
+    ("[::1]:0", 0, "::/64"), ("[::1]:0", 1, "::/1"), ("[::1]:0", 127, "::/127"),
+    ("[::1]:0", 128, "::1/128"), ("[::1]:0", 200, "::1/128"),
+    ("127.0.0.1:0", 8, "127.0.0.1"), ("unix:{}/s", 8, "unix:")])
+def test_network_of_a_client(limits, tmp_path, listen, bits, who):
+    """What one user of IPv6 has counts as one; nobody else shares his address."""
+    p = limits(listen=listen.format(tmp_path))
+    assert p.ask(request("GET", "/", f"Net: {bits}")).get("Who") == who
+
+
 def test_any_bytes_are_a_key(limits):
     c = limits().client()
     keys = ["", "a", "A", "a,b", "a" * 8000, "a" * 7999 + "b", "\xe9"]

@@ -1,15 +1,20 @@
-/* limits.c -- answers each request with how many there were: of its field Key, else of its client.
+/* limits.c -- answers each request with how many there were: of its field Key, else of its client,
+ * or of its client's network of Net bits.
  * Nothing goes upstream. */
+#include <stdlib.h>
+
 #include "one_upstream.h"
 
 static struct weir_rate *rate;
 
 static int request_filter(struct weir_session *s)
 {
-    weir_str key = weir_get(weir_request(s), "Key");
+    weir_str key = weir_get(weir_request(s), "Key"), net = weir_get(weir_request(s), "Net");
     struct weir_head *res = weir_new_response(s, 200);
 
-    key = key.ptr != NULL ? key : weir_client_host(s);
+    if (key.ptr == NULL)
+        key = net.ptr != NULL ? weir_client_network(s, (unsigned)atoi(net.ptr))
+                              : weir_client_host(s);
     weir_set(res, "Who", key);
     weir_set(res, "Before", weir_printf(s, "%u", weir_rate_observe(rate, key, 0)));
     weir_set(res, "Count", weir_printf(s, "%u", weir_rate_observe(rate, key, 1)));
