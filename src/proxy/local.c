@@ -27,10 +27,10 @@ int local_start(void)
 
     random_init(&r);
     seed = random_next(&r);
-    count = rt_workers();
-    locals = calloc(count, sizeof *locals);
+    locals = calloc(rt_workers(), sizeof *locals);
     if (locals == NULL)
         return WEIR_ENOMEM;
+    count = rt_workers();
     for (unsigned id = 0; id < count; id++) {
         locals[id] = calloc(1, sizeof *locals[id]);
         if (locals[id] == NULL)
