@@ -22,7 +22,7 @@ LONGEST = {
     "connection_filter": 61,
     "connection_log": 61,       # the reference's connection filter is the nearest
     "ctx": 63,
-    "echo": None,
+    "echo": 66,
     "gateway": 94,
     "hello": None,              # has none
     "load_balancer": 60,
@@ -33,7 +33,7 @@ LONGEST = {
     "rate_limiter": 96,
     "router": 94,               # without the figures of its gateway
     "use_module": 79,
-    "tcp_proxy": None,
+    "tcp_proxy": 82,            # the application that passes bytes
     "websocket": None,
 }
 
