@@ -108,10 +108,16 @@ struct weir_proxy {
  * - Content-MD5, Digest, Content-Digest and Repr-Digest go;
  * - of a response, a strong ETag becomes a weak one, and Accept-Ranges goes; Range and If-Range
  *   are not sent upstream, so that the filter sees whole bodies (a filter of the request head that
- *   sets Range again has to cope with 206 and Content-Range itself). Fields that
- *   upstream_request_filter or response_filter has set itself stay as they are. A filter that only
- *   looks, or does nothing for this request, says so by weir_body_unchanged, and all of that is
- *   left as it came. */
+ *   sets Range again has to cope with 206 and Content-Range itself);
+ * - a 304 says what the 200 would have said: it is adapted where the filter or editor is there for
+ *   it, and also, since a phase may not see in a 304 what page it is about, where If-None-Match has
+ *   the weak form of its strong ETag, which the client then has from us. If-None-Match goes up as
+ *   it came: weak tags match there (RFC 9110 13.1.2). In If-Match and If-Range none does, so that
+ *   nothing is overwritten, or continued, by who has seen an edited page (13.1.1, 13.1.5).
+ *
+ * Fields that upstream_request_filter or response_filter has set itself stay as they are. A filter
+ * that only looks, or does nothing for this request, says so by weir_body_unchanged, and all of
+ * that is left as it came. */
 
 /* Tunnels. A request of HTTP/1.1 that asks for another protocol (Upgrade; WebSocket is one) offers
  * it to the upstream, but for h2c, HTTP and TLS, which would hide requests from the phases. If that

@@ -25,7 +25,7 @@ bool body_may_grow_up(const struct weir_session *s)
 bool body_may_grow_down(const struct weir_session *s)
 {
     return (s->service->proxy->response_body_filter != NULL && !s->response_unchanged) ||
-           s->edit_down != NULL || modules_filter_down(s);
+           s->edit_down != NULL || s->had_edited || modules_filter_down(s);
 }
 
 static bool same(const struct weir_head *now, const struct weir_head *was, weir_str name)
@@ -48,11 +48,40 @@ void body_adapt_request(struct weir_session *s)
         drop_digests(&s->up_req, &s->req);
 }
 
+bool body_client_has_weak(struct weir_session *s, weir_str etag)
+{
+    weir_str weak = { NULL, 0 }, name, value;
+
+    for (size_t i = 0; weir_starts(etag, "\"") && weir_head_at(&s->req, i, &name, &value); i++) {
+        if (!weir_eq_nocase(name, "If-None-Match"))
+            continue;
+        if (weak.ptr == NULL)
+            weak = arena_printf(&s->arena, "W/" WEIR_FMT, WEIR_ARG(etag));
+        if (weak.ptr != NULL && memmem(value.ptr, value.len, weak.ptr, weak.len) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* A 304 tells a phase too little of its page to set the editor again that made the client's. But
+ * who has our weak form of its strong tag has what an editor made, and the strong one in the answer
+ * would not be about that (RFC 9111 4.3.4). */
+static bool about_edited(struct weir_session *s)
+{
+    const struct weir_proxy *proxy = s->service->proxy;
+
+    return s->res.status == 304 && !s->response_unchanged &&
+           (proxy->response_filter != NULL || proxy->upstream_response_filter != NULL ||
+            s->uses != NULL) &&
+           body_client_has_weak(s, head_get_id(&s->up_res, FIELD_ETAG));
+}
+
 void body_adapt_response(struct weir_session *s)
 {
     struct weir_head *now = &s->res, *was = &s->up_res;
     weir_str etag;
 
+    s->had_edited = about_edited(s);
     if (!body_may_grow_down(s))
         return;
     etag = head_get_id(was, FIELD_ETAG);

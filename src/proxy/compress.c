@@ -223,19 +223,10 @@ static void weaken(struct weir_session *s, struct weir_head *res)
  * the answer would not be about that (RFC 9111 4.3.4). */
 static void confirm(struct weir_session *s, struct weir_head *res)
 {
-    weir_str etag = head_get_id(res, FIELD_ETAG), weak, name, value;
-
-    if (!weir_starts(etag, "\""))
+    if (!body_client_has_weak(s, head_get_id(res, FIELD_ETAG)))
         return;
-    weak = weir_printf(s, "W/" WEIR_FMT, WEIR_ARG(etag));
-    for (size_t i = 0; weak.ptr != NULL && weir_head_at(&s->req, i, &name, &value); i++) {
-        if (!weir_eq_nocase(name, "If-None-Match") ||
-            memmem(value.ptr, value.len, weak.ptr, weak.len) == NULL)
-            continue;
-        weir_set(res, "ETag", weak);
-        vary(s, res);
-        return;
-    }
+    weaken(s, res);
+    vary(s, res);
 }
 
 /* ---- the editor ------------------------------------------------------------------------------ */

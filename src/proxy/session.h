@@ -108,6 +108,7 @@ struct weir_session {
     bool body_lost;        /* what comes of it is not kept */
     bool budget_spent;     /* it would have been sent again, but for the budget */
     bool request_unchanged, response_unchanged; /* what filters promised of the bodies */
+    bool had_edited; /* the response is a 304 about what we have once made of a page */
 
     size_t burst; /* bytes that passed since the last yield */
 
@@ -177,6 +178,8 @@ bool body_may_grow_up(const struct weir_session *s);
 bool body_may_grow_down(const struct weir_session *s);
 void body_adapt_request(struct weir_session *s);
 void body_adapt_response(struct weir_session *s);
+/* Has the client the weak form of this strong tag, by its If-None-Match? */
+bool body_client_has_weak(struct weir_session *s, weir_str etag);
 struct framing body_reframe(struct framing was, weir_str piece, bool all);
 int body_written(struct weir_session *s, int rc, bool promised);
 /* Behind a filter of trailers that returned `rc`: takes out what must not stand there. */

@@ -159,6 +159,44 @@ def test_no_body(editors, origin, method, status):
     assert res.get("Content-Length") is None and res.get("ETag") == 'W/"a"'
 
 
+def revalidates(req):
+    """An origin's answer: a weak tag matches here (RFC 9110 13.1.2)."""
+    fields = ['ETag: "a"', "Accept-Ranges: bytes", "Content-MD5: x"]
+    if any('"a"' in value for value in req.all("If-None-Match")):
+        return answer(b"", *fields, status="304 Not Modified").replace(b"Length: 0", b"Length: 5")
+    return answer(b"hello", *fields)
+
+
+@pytest.mark.parametrize("has, tag", [
+    ('W/"a"', 'W/"a"'), ('"b", W/"c", W/"a"', 'W/"a"'), ('"a", W/"a"', 'W/"a"'),
+    ('"a"', '"a"'), ('W/"b", "a"', '"a"'), ('W/"aa", "a"', '"a"')])
+def test_304_has_the_tag_that_the_page_had(editors, weir, origin, has, tag):
+    """Although the phase sets no editor for it. A proxy without phases changes nothing."""
+    o = origin(serve(revalidates))
+    for p, want in ((editors(o), tag), (weir(o), '"a"')):
+        res = p.ask(request("GET", "/", f"If-None-Match: {has}"))
+        assert (res.status, res.get("ETag")) == (304, want)
+        for name, value in (("Content-Length", "5"), ("Accept-Ranges", "bytes"), ("Content-MD5", "x")):
+            assert res.get(name) == (None if want != '"a"' else value), name
+    assert [r.get("If-None-Match") for r in o.requests] == [has] * 2
+
+
+def test_tag_of_an_edited_page_matches_again(editors, origin):
+    p = editors(origin(serve(revalidates)))
+    page = p.ask(request("GET", "/", "Edit: sign"))
+    for edit in ([], ["Edit: sign"]):
+        again = p.ask(request("GET", "/", *edit, f"If-None-Match: {page.get('ETag')}"))
+        assert (again.status, again.get("ETag")) == (304, page.get("ETag"))
+
+
+@pytest.mark.parametrize("field", ["If-Match", "If-Range"])
+def test_weak_tags_that_match_nothing_go_up_as_they_came(editors, origin, field):
+    """A strong one in their place would let an edited page be overwritten, or continued."""
+    o = origin()
+    editors(o).ask(request("GET", "/", "Range: bytes=1-3", f'{field}: W/"a"'))
+    assert o.one().get(field) == 'W/"a"' and o.one().get("Range") == "bytes=1-3"
+
+
 def test_empty_body(editors, origin):
     res = editors(origin(serve(answer(b"")))).ask(request("GET", "/", "Edit: sign"))
     assert res.body == b"[signed]" and res.framing == "length"
