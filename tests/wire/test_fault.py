@@ -97,7 +97,7 @@ def ask(conn, dice):
         body = None
         conn.request("GET", path)
     res = conn.getresponse()
-    if res.getheader("Content-Length") is None:
+    if not res.getheader("Content-Length"):     # the line may be there, and its value cut off
         raise http.client.HTTPException("cut off amid its head, which this client does not mind")
     got = res.read()
     if res.status == 200:
