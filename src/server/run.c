@@ -1,7 +1,9 @@
 /* run.c -- weir_server_run: the life of the process. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/inject.h"
 #include "lb/lb.h"
@@ -42,6 +44,18 @@ static uint64_t raise_descriptors(void)
             return most.rlim_cur;
     }
     return limit.rlim_cur;
+}
+
+/* The kernel doubles a process's table of descriptors when it is full, and where there are threads,
+ * who opens the next one waits for all processors to have noticed: 10 to 20 ms, in which a worker
+ * serves nobody. So the table is made as large as it may have to be, but half a megabyte at most,
+ * before there are any. */
+static void grow_descriptors(uint64_t most)
+{
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)MIN(most, UINT64_C(1) << 16) - 1);
+
+    if (fd >= 0)
+        close(fd);
 }
 
 /* ---- the parts, in the order in which they start --------------------------------------------- */
@@ -257,6 +271,7 @@ static int serve(struct weir_server *sv)
 
     woken = &sv->events;
     sv->descriptors = raise_descriptors();
+    grow_descriptors(sv->descriptors);
     if (!sv->keep_signals)
         TRY(events_take_signals(&sv->events));
     TRY(open_log(sv));

@@ -260,6 +260,9 @@ def test_rlimit_is_raised(weir, origin):
     p = weir(origin())
     line = next(x for x in open(f"/proc/{p.pid}/limits") if x.startswith("Max open files"))
     assert line.split()[3] == line.split()[4]
+    # and the kernel's table has room for them from the start: to grow it later takes 20 ms
+    size = next(x for x in open(f"/proc/{p.pid}/status") if x.startswith("FDSize:"))
+    assert int(size.split()[1]) >= min(int(line.split()[4]), 65536)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
