@@ -51,8 +51,8 @@ int main(int argc, char **argv)
 
     options_parse(&options, argc, argv);
     raise_file_limit(options.connections + 16);
-    if (options.attack) {
-        load_attack(&options);
+    if (options.attack || options.flood) {
+        (options.attack ? load_attack : load_flood)(&options);
         return EXIT_SUCCESS;
     }
     prctl(PR_SET_TIMERSLACK, 1ul); /* an open loop is meant to be on time */

@@ -366,6 +366,52 @@ class Attack(unittest.TestCase):
         self.assertEqual((result["cut"], result["statuses"]), (20, {"408": 20}))
 
 
+class Flood(unittest.TestCase):
+    KINDS = ("resets", "pings", "settings", "empty", "continuation", "windows")
+
+    def flood(self, what, address, *more):
+        run = subprocess.run([tool("load"), "-c", "3", "-t", "400ms", "--every", "10ms", "--flood",
+                              what, *more, address],
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return json.loads(run.stdout.splitlines()[-1])
+
+    def test_told(self):
+        """GOAWAY with an error once some frames have come, in pieces; each comes back."""
+        goaway = b"\0\0\x02\x06\0\0\0\0\0ab" + b"\0\0\x09\x07\0\0\0\0\0" \
+            + b"\0\0\0\x01" + b"\0\0\0\x0b" + b"x"
+
+        def serve(conn):
+            with conn, contextlib.suppress(OSError):
+                conn.recv(100)
+                conn.sendall(goaway[:15])
+                conn.recv(65536)
+                conn.sendall(goaway[15:])
+                while conn.recv(65536):
+                    pass
+        for what in self.KINDS[:-1]:
+            with self.subTest(what), scripted(serve) as address:
+                result = self.flood(what, address, "-n", "5")
+                self.assertEqual((result["refused"], result["hangups"]), (0, 0))
+                self.assertEqual(result["goaways"], result["codes"].get("11", 0))
+                self.assertLessEqual(result["opened"], 5)
+
+    def test_hung_up(self):
+        def serve(conn):
+            with conn:
+                conn.recv(10)
+        for what in self.KINDS:
+            with self.subTest(what), scripted(serve) as address:
+                result = self.flood(what, address)
+                self.assertEqual((result["goaways"], result["codes"]), (0, {}))
+                self.assertLessEqual(result["begun"], result["opened"])
+
+    def test_usage(self):
+        for args in (["-n", "1"], ["-t", "1s", "--h2"], ["-t", "1s", "--attack", "heads"]):
+            with self.subTest(args):
+                load("--flood", "pings", *args, "127.0.0.1:80", status=2)
+
+
 class Origin(unittest.TestCase):
     def exchange(self, address, said):
         host, port = address.rsplit(":", 1)

@@ -25,6 +25,7 @@ from lib.attack import measure_attack                                           
 from lib.beside import figures_of, measure_beside                               # noqa: E402
 from lib.cases import CASES, Bound, Part                                        # noqa: E402
 from lib.figures import cheapest, judge                                         # noqa: E402
+from lib.flood import measure_flood                                             # noqa: E402
 from lib.measure import Bench, check_kept, check_tls, measure_open, measure_reuse  # noqa: E402
 from lib.memory import measure_memory                                           # noqa: E402
 from lib.processes import go_first, go_last, raise_file_limit                   # noqa: E402
@@ -177,6 +178,18 @@ class Kinds(unittest.TestCase):
             self.assertGreater(figures["p99_ratio"], 0)
             self.assertGreater(figures["sink_ratio"], 0)
             self.assertEqual(last.call_count, 4)    # attackers twice, their sink, the watch
+
+    def test_flood(self):
+        """The origin as the proxy: it speaks h2, and does not mind."""
+        part = Part("", ["-c", "2", "--h2", "--rate", "50"], attack="pings", connections=2, h2=True,
+                    deadline=0.5)
+        script = f"#!/bin/sh\nexec {tool('origin')} --h2 127.0.0.1:0\n"
+        with mock.patch("lib.attack.go_last") as last, self.bench(part, script) as bench:
+            figures = measure_flood(bench, "weir")
+        self.assertEqual((figures["told"], figures["flooders"]["refused"], last.call_count),
+                         (0 if not figures["cut"] else figures["told"], 0, 1))
+        self.assertGreater(figures["p99_ratio"], 0)
+        self.assertGreater(figures["longest_s"], 0)
 
     def test_who_goes_first(self):
         with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:

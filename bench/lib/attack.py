@@ -28,8 +28,8 @@ ESTABLISHED = "01"
 
 
 def established(port):
-    """The clients, by address, of a server on a port of 127.0.0.1 whose connections neither side has
-    closed."""
+    """The clients, by address, of a server on a port of 127.0.0.1: of connections that neither side
+    has closed."""
     end, clients = f":{port:04X}", set()
     with open("/proc/net/tcp") as f:
         for line in f:
@@ -80,31 +80,31 @@ def ordinary(bench, proxy, address, seconds):
 
 
 @contextlib.contextmanager
-def attackers_of(bench, address):
-    """All of them, connected, on what is left of the load's core."""
-    part = bench.part
-    with bench.tool("load", ["-c", str(part.connections), "-t", "2m", "--attack", part.attack,
+def attackers_of(bench, address, how):
+    """All of them, ready, on what is left of the load's core."""
+    with bench.tool("load", ["-c", str(bench.part.connections), "-t", "2m", *how,
                              address]) as attackers:
         go_last(attackers.pid)
         attackers.line(PATIENCE, "attack")
         yield attackers
 
 
-def beside_sink(bench, proxy, address):
+def beside_sink(bench, proxy, address, how):
     """The same percentile beside attackers that attack somebody else."""
     with bench.tool("origin", [*bench.part.origin, "127.0.0.1:0"]) as sink:
         go_last(sink.pid)
-        with attackers_of(bench, sink.wait_ready_line()):
+        with attackers_of(bench, sink.wait_ready_line(), how):
             return ordinary(bench, proxy, address, SINK_SECONDS)
 
 
 def measure_attack(bench, name):
     part = bench.part
+    how = ["--attack", part.attack]
     prefer(bench, bench.origin)
     with bench.proxy(name) as (proxy, address):
         quiet = ordinary(bench, proxy, address, bench.options.seconds)
-        sink = beside_sink(bench, proxy, address)
-        with attackers_of(bench, address) as attackers:
+        sink = beside_sink(bench, proxy, address, how)
+        with attackers_of(bench, address, how) as attackers:
             watch = Watch(address, part.deadline)
             watch.start()
             busy = ordinary(bench, proxy, address, part.deadline + 1)

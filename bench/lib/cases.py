@@ -45,9 +45,9 @@ class Part:
     origin_h2: bool = False
     pool: int = 0           # idle upstream connections of the whole process; 0: enough for all
     counted: int = 4000     # requests under strace
-    connections: int = 64   # kinds memory, attack, open
-    attack: str = ""        # kind attack: heads, bodies, readers
-    deadline: float = 0     # kind attack: seconds after which attackers are to be cut
+    connections: int = 64   # kinds memory, attack, flood, open
+    attack: str = ""        # kinds attack and flood: what clients do (load --attack, --flood)
+    deadline: float = 0     # seconds: kind attack, when they are to be cut; flood, beside them
     beside: list = field(default_factory=list)  # kind beside: the load that waits
     least_us: int = 0       # and how long each of its requests takes at least
 
@@ -133,6 +133,16 @@ def attack_part(kind, deadline, extra=None):
                         Bound("last_cut_s", (), deadline + 1, "alone")))
 
 
+def flood_part(kind, what, longest, deadline=0):
+    """Nobody is to go on for more than so many seconds, and each is to be told why."""
+    return Part(f"20 clients that flood with {what} beside 2,000 requests a second",
+                ["-c", "64", "--h2", "--length", "1024", "--rate", "2000"], h2=True, attack=kind,
+                connections=20, deadline=deadline, extra=MANY_REQUESTS,
+                bounds=(Bound("p99_ratio", (), 2.0, "alone"),
+                        Bound("longest_s", (), longest, "alone"),
+                        Bound("told", (), 1.0, "least")))
+
+
 BURN = {
     "nginx top": "load_module /usr/lib/nginx/modules/ndk_http_module.so;\n"
                  "load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;\n",
@@ -208,6 +218,14 @@ CASES = {c.name: c for c in (
     Case("attack", "1,000 slow heads, bodies, readers beside ordinary requests (p99, cuts)",
          [attack_part("heads", 2), attack_part("bodies", 5), attack_part("readers", 5)],
          proxies=("weir",), kind="attack", rounds=9, seconds=2),
+    Case("flood", "HTTP/2 requests beside floods: resets, pings, settings, ... (p99, GOAWAY)",
+         [flood_part("resets", "streams that they reset", 1),
+          flood_part("pings", "PING", 1),
+          flood_part("settings", "SETTINGS", 1),
+          flood_part("empty", "empty DATA", 1),
+          flood_part("continuation", "empty CONTINUATION", 1),
+          flood_part("windows", "requests without a window, and read nothing,", 4, 4)],
+         proxies=("weir",), kind="flood", rounds=9, seconds=1),
     Case("uneven", "light requests beside 1 % that burn 2 ms, 7/8 of them on one worker",
          [Part("64 connections, 2,000 light requests a second, 20 that burn 2 ms; 2 workers",
                ["-c", "64", "--rate", "2020", "--class",

@@ -5,6 +5,7 @@ from typing import Callable
 
 from lib.attack import measure_attack
 from lib.beside import measure_beside
+from lib.flood import measure_flood
 from lib.measure import measure_busy, measure_cpu, measure_open, measure_reuse, measure_uneven
 from lib.memory import measure_memory
 
@@ -41,6 +42,11 @@ KINDS = {
         Column("beside us", "p99_us", 10, 0), Column("sink x", "sink_ratio", 8, 2),
         Column("cut %", "cut", 8, 1, 100),
         Column("first s", "first_cut_s", 9, 2), Column("last s", "last_cut_s", 9, 2)), ()),
+    "flood": Kind(measure_flood, (
+        Column("p99 x", "p99_ratio", 8, 2), Column("alone us", "quiet_p99_us", 10, 0),
+        Column("beside us", "p99_us", 10, 0), Column("frames", "frames", 9, 0),
+        Column("cut", "cut", 6, 0), Column("GOAWAY %", "told", 10, 1, 100),
+        Column("longest s", "longest_s", 11, 2)), ()),
     "uneven": Kind(measure_uneven, (
         Column("light p99", "light_p99_us", 10, 0), Column("light p50", "light_p50_us", 10, 0),
         Column("heavy p99", "heavy_p99_us", 10, 0), Column("CPU us", "cpu_us", 8, 2)),

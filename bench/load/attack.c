@@ -131,13 +131,8 @@ static void sip(struct siege *s, struct attacker *a)
 static void turn(struct siege *s, uint64_t until)
 {
     struct epoll_event batch[BATCH];
-    uint64_t left = until > s->now ? until - s->now : 0;
-    struct timespec wait = { .tv_sec = (time_t)(left / NS_PER_SEC),
-                             .tv_nsec = (long)(left % NS_PER_SEC) };
-    int n = epoll_pwait2(s->epoll, batch, BATCH, &wait, NULL);
+    int n = load_wait(s->epoll, batch, BATCH, s->now, until);
 
-    if (n < 0 && errno != EINTR)
-        die(EXIT_FAILURE, "epoll_wait: %s", strerror(errno));
     s->now = clock_ns();
     for (int i = 0; i < n; i++) {
         if (batch[i].data.ptr)

@@ -54,6 +54,8 @@ struct conn {
     struct conn *next;
 };
 
+struct epoll_event;
+
 struct load {
     struct options *options;
     int epoll;
@@ -106,12 +108,19 @@ void load_dispatch(struct load *l);
 /* Waits for events until `until` at the latest, and deals with them. */
 void load_turn(struct load *l, uint64_t until);
 
+/* Waits for events until `until` at the latest; how many there are. */
+int load_wait(int epoll, struct epoll_event *batch, int size, uint64_t now, uint64_t until);
+
 /* hold.c: open connections that do nothing, until stdin is closed or the time is over. */
 void load_hold(struct load *l);
 
 /* attack.c: connections that are as slow as they can be, until they are all cut, stdin is closed
  * or the time is over; prints its own result. */
 void load_attack(const struct options *o);
+
+/* flood.c: connections of HTTP/2 that make work, until stdin is closed or the time is over; prints
+ * its own result. */
+void load_flood(const struct options *o);
 
 /* report.c */
 

@@ -29,7 +29,9 @@ static const char usage[] =
     "                    at the end keep the connections until stdin is closed\n"
     "  --hold WHAT       open the connections and hold them: idle, served, waiting\n"
     "  --attack WHAT     instead of requests: slow heads, bodies or readers, one a connection\n"
-    "  --every SPAN      between two bytes of an attacker (500ms)\n"
+    "  --flood WHAT      or HTTP/2 frames: resets, pings, settings, empty, continuation, windows;\n"
+    "                    -n bounds the connections, as who is cut comes back\n"
+    "  --every SPAN      between two bytes of an attacker, two batches of a flood (500ms)\n"
     "  --tls             over TLS; the server's certificate is not verified\n"
     "  --tls-version V   only 1.2 or 1.3\n"
     "  --h2              HTTP/2: by ALPN over TLS, else by prior knowledge\n"
@@ -56,6 +58,7 @@ enum {
     OPT_TIMEOUT,
     OPT_SEED,
     OPT_ATTACK,
+    OPT_FLOOD,
     OPT_EVERY,
     OPT_TLS,
     OPT_TLS_VERSION,
@@ -81,6 +84,7 @@ static const struct option long_options[] = {
     { "timeout", required_argument, NULL, OPT_TIMEOUT },
     { "seed", required_argument, NULL, OPT_SEED },
     { "attack", required_argument, NULL, OPT_ATTACK },
+    { "flood", required_argument, NULL, OPT_FLOOD },
     { "every", required_argument, NULL, OPT_EVERY },
     { "tls", no_argument, NULL, OPT_TLS },
     { "tls-version", required_argument, NULL, OPT_TLS_VERSION },
@@ -109,6 +113,15 @@ static const char *const attack_names[] = {
     [ATTACK_HEADS] = "heads",
     [ATTACK_BODIES] = "bodies",
     [ATTACK_READERS] = "readers",
+};
+
+static const char *const flood_names[] = {
+    [FLOOD_RESETS] = "resets",
+    [FLOOD_PINGS] = "pings",
+    [FLOOD_SETTINGS] = "settings",
+    [FLOOD_EMPTY] = "empty",
+    [FLOOD_CONTINUATION] = "continuation",
+    [FLOOD_WINDOWS] = "windows",
 };
 
 static const char *const version_names[] = { [TLS_1_2] = "1.2", [TLS_1_3] = "1.3" };
@@ -205,6 +218,9 @@ static bool parse_option(struct options *o, struct shape *shape, struct class *o
     case OPT_ATTACK:
         o->attack = find_word(optarg, attack_names, ARRAY_LEN(attack_names));
         return o->attack != ATTACK_NOT;
+    case OPT_FLOOD:
+        o->flood = find_word(optarg, flood_names, ARRAY_LEN(flood_names));
+        return o->flood != FLOOD_NOT;
     case OPT_EVERY:
         return parse_span(optarg, &o->every) && o->every > 0;
     case OPT_TLS:
@@ -260,8 +276,11 @@ static void check(const struct options *o, const struct class *only)
         die(EXIT_USAGE, "--poisson needs --rate");
     if (o->hold && (o->rate || o->close || o->gate || o->warmup || o->span == 0))
         die(EXIT_USAGE, "--hold goes with -c, -t and the requests' shape only");
-    if (o->attack && (o->hold || o->rate || o->close || o->gate || o->warmup || o->use_tls))
-        die(EXIT_USAGE, "--attack goes with -c, -t, --every and --path only");
+    if (o->flood && (o->attack || o->h2 || o->span == 0))
+        die(EXIT_USAGE, "--flood goes with -c, -n, -t and --every only, and needs -t");
+    if ((o->attack || o->flood) &&
+        (o->hold || o->rate || o->close || o->gate || o->warmup || o->use_tls))
+        die(EXIT_USAGE, "--attack and --flood go with -c, -t and --every only");
     if ((o->h2 && (o->close || o->attack || o->resume)) || (!o->h2 && o->streams > 1))
         die(EXIT_USAGE, "--h2 goes with --streams, and not with --close, --resume or --attack");
     if ((o->resume || o->tls_version) && !o->use_tls)

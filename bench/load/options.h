@@ -38,6 +38,16 @@ enum attack {
     ATTACK_READERS, /* a large answer that is hardly read */
 };
 
+enum flood {
+    FLOOD_NOT,
+    FLOOD_RESETS,       /* streams that are reset at once */
+    FLOOD_PINGS,
+    FLOOD_SETTINGS,
+    FLOOD_EMPTY,        /* DATA without a byte */
+    FLOOD_CONTINUATION, /* a head that never ends, of empty frames */
+    FLOOD_WINDOWS,      /* answers that have no window, and nothing is read */
+};
+
 struct options {
     struct address address;
     const char *target;   /* the address in words */
@@ -55,7 +65,8 @@ struct options {
     bool gate;  /* wait for a line on stdin before the counted phase */
     enum hold hold;
     enum attack attack;
-    uint64_t every;         /* ns between two bytes of an attacker */
+    enum flood flood;
+    uint64_t every;         /* ns between two bytes of an attacker, two batches of a flood */
     struct ssl_ctx_st *tls; /* NULL = plain */
     bool use_tls, resume;
     bool h2; /* HTTP/2: by ALPN over TLS, else by prior knowledge */

@@ -61,21 +61,26 @@ static void sweep(struct load *l)
     l->sweep = l->now + sweep_every;
 }
 
+int load_wait(int epoll, struct epoll_event *batch, int size, uint64_t now, uint64_t until)
+{
+    uint64_t left = until > now ? until - now : 0;
+    struct timespec wait = { .tv_sec = (time_t)(left / NS_PER_SEC),
+                             .tv_nsec = (long)(left % NS_PER_SEC) };
+    int n = epoll_pwait2(epoll, batch, size, &wait, NULL);
+
+    if (n < 0 && errno != EINTR)
+        die(EXIT_FAILURE, "epoll_wait: %s", strerror(errno));
+    return n;
+}
+
 void load_turn(struct load *l, uint64_t until)
 {
     struct epoll_event batch[BATCH];
-    uint64_t wake = until < l->sweep ? until : l->sweep;
-    uint64_t left = wake > l->now ? wake - l->now : 0;
-    struct timespec wait = { .tv_sec = (time_t)(left / NS_PER_SEC),
-                             .tv_nsec = (long)(left % NS_PER_SEC) };
     int n;
 
     if (l->links)
         h2_flush(l);
-    n = epoll_pwait2(l->epoll, batch, BATCH, &wait, NULL);
-
-    if (n < 0 && errno != EINTR)
-        die(EXIT_FAILURE, "epoll_wait: %s", strerror(errno));
+    n = load_wait(l->epoll, batch, BATCH, l->now, until < l->sweep ? until : l->sweep);
     l->now = clock_ns();
     for (int i = 0; i < n; i++) {
         if (batch[i].data.ptr && l->links)
