@@ -194,7 +194,7 @@ static enum next go_idle(struct downstream *d)
 }
 
 /* To who speaks plain HTTP where TLS is spoken: in words that it understands. */
-static void answer_in_plain(struct stream *net)
+static void answer_in_plain(struct downstream *d)
 {
 #define PLAIN_BODY "400 Bad Request: this port speaks TLS\n"
     char text[256];
@@ -206,7 +206,10 @@ static void answer_in_plain(struct stream *net)
                                    "Content-Type: text/plain; charset=utf-8\r\n"
                                    "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
                                    sizeof PLAIN_BODY - 1, PLAIN_BODY);
-    stream_write(net, &iov, 1, &pace);
+    if (stream_write(&d->h1->net, &iov, 1, &pace) == 0)
+        record_unread(d->service, &d->client, WEIR_EPLAINHTTP, 400, sizeof PLAIN_BODY - 1);
+    else
+        record_unread(d->service, &d->client, WEIR_EPLAINHTTP, 0, 0);
 }
 
 /* The TLS handshake. false: the connection ends. With a frame of its own: its words would lie below
@@ -225,7 +228,7 @@ static __attribute__((noinline)) bool greet(struct downstream *d)
     if (rc < 0 && why[0] != '\0')
         record_connection(&d->client, rc == WEIR_ECANCELED ? WEIR_ESHUTDOWN : rc, why);
     if (rc == WEIR_EPLAINHTTP)
-        answer_in_plain(&d->h1->net);
+        answer_in_plain(d);
     if (rc < 0)
         h1_linger(d->h1); /* so that what was said arrives */
     return rc == 0 && (d->h1->http.tls->alpn != WEIR_H2 || downstream_h2_start(d) == 0);

@@ -120,6 +120,26 @@ void record_connection(const struct addr *client, int err, const char *detail)
     log_line(LOG_ERROR, log_end(&r));
 }
 
+void record_unread(const struct service *svc, const struct addr *client, int err, int status,
+                   size_t sent)
+{
+    char text[ADDR_TEXT];
+    struct log_record r;
+
+    if (!svc->access_log)
+        return;
+    log_begin(&r, record_scratch(), LOG_RECORD_MAX);
+    log_time(&r);
+    log_str(&r, "service", WEIR(svc->proxy->name));
+    log_str(&r, "client", addr_print(client, text));
+    log_int(&r, "status", status);
+    log_int(&r, "sent", (int64_t)sent);
+    log_int(&r, "received", 0);
+    log_usec(&r, "duration", 0);
+    log_str(&r, "why", WEIR(weir_error_why(err)));
+    log_line(LOG_ACCESS, log_end(&r));
+}
+
 /* May the proxy be asked? */
 static bool ready(const struct weir_session *s)
 {

@@ -57,4 +57,9 @@ struct service {
     void *owner; /* of the server layer */
 };
 
+/* record.c: the line of the access log for a request that was answered, or cut, and not read.
+ * `sent`: of the body. By a worker; never blocks. */
+void record_unread(const struct service *svc, const struct addr *client, int err, int status,
+                   size_t sent);
+
 #endif

@@ -10,46 +10,19 @@
 #include "proxy/local.h"
 #include "runtime/sys.h"
 
-static void begin(struct log_record *r, char *buf, size_t size)
-{
-    char now[RFC3339_LEN];
-
-    clock_rfc3339(clock_wall(), now);
-    log_begin(r, buf, size);
-    log_str(r, "time", (weir_str){ now, sizeof(now) });
-}
-
 static void log_refusal(const struct addr *client, int err)
 {
-    char buf[512], text[ADDR_TEXT];
+    char buf[512], text[ADDR_TEXT], now[RFC3339_LEN];
     struct log_record r;
 
-    begin(&r, buf, sizeof(buf));
+    clock_rfc3339(clock_wall(), now);
+    log_begin(&r, buf, sizeof(buf));
+    log_str(&r, "time", (weir_str){ now, sizeof(now) });
     log_str(&r, "level", LIT("warning"));
     log_str(&r, "why", weir_str_from(weir_error_why(err)));
     log_str(&r, "msg", weir_str_from(weir_error_text(err)));
     log_str(&r, "client", addr_print(client, text));
     log_line(LOG_ERROR, log_end(&r));
-}
-
-/* As record_access, of a request that nobody will read. `sent`: of the body. */
-static void log_access(const struct service *svc, const struct addr *client, int err, int status,
-                       size_t sent)
-{
-    char buf[1024], text[ADDR_TEXT];
-    struct log_record r;
-
-    if (!svc->access_log)
-        return;
-    begin(&r, buf, sizeof(buf));
-    log_str(&r, "service", WEIR(svc->proxy->name));
-    log_str(&r, "client", addr_print(client, text));
-    log_int(&r, "status", status);
-    log_int(&r, "sent", (int64_t)sent);
-    log_int(&r, "received", 0);
-    log_usec(&r, "duration", 0);
-    log_str(&r, "why", weir_str_from(weir_error_why(err)));
-    log_line(LOG_ACCESS, log_end(&r));
 }
 
 /* Nothing of it ever happens: the slot goes over to lingering before it is armed. */
@@ -102,9 +75,9 @@ void refuse_client(const struct gate *g, int fd, const struct addr *client)
 
     log_refusal(client, WEIR_EPERCLIENT);
     if (tell(g, fd, client, answer, len))
-        log_access(svc, client, WEIR_EPERCLIENT, 503, body);
+        record_unread(svc, client, WEIR_EPERCLIENT, 503, body);
     else
-        log_access(svc, client, WEIR_EPERCLIENT, 0, 0);
+        record_unread(svc, client, WEIR_EPERCLIENT, 0, 0);
 }
 
 /* Closing with unread bytes would destroy the answer, and there is no descriptor to wait with: the
@@ -117,7 +90,7 @@ void refuse_at_once(const struct gate *g, int fd, const struct addr *client)
     bool said = g->tls == NULL && sys_send(fd, answer, len, 0) == (ssize_t)len;
 
     log_refusal(client, WEIR_ECLIENTS);
-    log_access(svc, client, WEIR_ECLIENTS, said ? 503 : 0, said ? body : 0);
+    record_unread(svc, client, WEIR_ECLIENTS, said ? 503 : 0, said ? body : 0);
     sys_shutdown(fd, SHUT_WR);
     sys_recv(fd, bytes, sizeof bytes, 0);
     sys_close(fd);

@@ -271,6 +271,8 @@ def test_plain_http_to_a_tls_port(https, method):
     assert c.receive().status == 400
     assert c.closed() == "fin"
     why(p, "plain_http")
+    record, = p.log(1)
+    assert (record["why"], record["status"], record["sent"]) == ("plain_http", 400, 38)
 
 
 @quick
