@@ -249,6 +249,7 @@ static const struct weir_option options[] = {
         .value = "FILE",
         .help = "certificate of the TLS listeners and its chain (PEM)",
         .set = set_cert,
+        .needs = "listen-tls", /* or what was meant to be secret would go out plain */
     },
     {
         .name = "key",

@@ -409,6 +409,7 @@ def test_files_that_are_no_certificates(tmp_path, authority):
 @quick
 @pytest.mark.parametrize("options, words", [
     (["--listen-tls", "127.0.0.1:0"], "--listen-tls needs --cert FILE"),
+    (["--cert", "x"], "--cert needs --listen-tls ADDR"),
     (["--key", "x"], "--key needs --cert FILE"),
     (["--upstream-key", "x"], "--upstream-key needs --upstream-cert FILE")])
 def test_options_that_need_another(tmp_path, options, words):
