@@ -77,6 +77,8 @@ int weir_send_str(struct weir_session *s, struct weir_head *res, weir_str body)
         return s->err;
     if (res == NULL || res->status == 0)
         return session_fail(s, WEIR_EINVALID, "weir_send needs a head of weir_new_response");
+    if (body.ptr == NULL)
+        body.len = 0; /* absent, whatever its length */
     return answer_send(s, res, body);
 }
 

@@ -191,7 +191,7 @@ int weir_body_write(struct weir_body *out, weir_str chunk)
 {
     struct stage *st = out->stage;
 
-    if (out->rc < 0 || chunk.len == 0)
+    if (out->rc < 0 || chunk.ptr == NULL || chunk.len == 0) /* absent, whatever its length */
         return out->rc;
     if (chunk.len < GATHER_BELOW)
         return gather(st, chunk);

@@ -31,6 +31,7 @@ WRONG = [
 RIGHT = [
     ("no_word", PHASES, b"answered\n"),
     ("no_head", PHASES, b"nothing\n"),
+    ("odd_body", PHASES, b""),
     ("no_options", BEFORE, b""),
     ("odd_piece", BEFORE, b""),
 ]

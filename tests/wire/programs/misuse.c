@@ -18,6 +18,12 @@ static int no_word(struct weir_session *s)
     return WEIR_OK;
 }
 
+/* What is absent has no bytes, whatever its length. */
+static int odd_body(struct weir_session *s)
+{
+    return weir_send_str(s, weir_new_response(s, 200), (weir_str){ NULL, 5 });
+}
+
 static int no_editor(struct weir_session *s)
 {
     weir_edit_body(s, NULL);
@@ -137,7 +143,7 @@ static const struct {
     { "/no_function", no_function },   { "/no_deadline", no_deadline },
     { "/fail_well", fail_well },       { "/fail_twice", fail_twice },
     { "/no_head", no_head },           { "/no_options", no_options },
-    { "/overflow", overflow },
+    { "/overflow", overflow },         { "/odd_body", odd_body },
 };
 
 static int act(struct weir_session *s, const char *phase)
