@@ -92,7 +92,7 @@ static int fail_to_proxy(struct weir_session *s, int err)
                                                   : "answered");
 }
 
-/* When its phases were begun, in microseconds, and what went over the connection to the upstream. */
+/* When its phases were begun, in microseconds, and the bytes to and from the upstream. */
 static void logging(struct weir_session *s, int err)
 {
     char line[512];
