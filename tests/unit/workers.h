@@ -33,13 +33,22 @@ struct workers_job {
     unsigned worker;
 };
 
-static inline void workers_start(unsigned n)
+static inline void workers_begin(const struct rt_config *config)
 {
-    const struct rt_config config = { .workers = n, .blocking_threads = 2 };
-
     sem_init(&workers.ended, 0, 0);
     workers.started = 0;
-    assert_int_equal(rt_start(&config), 0);
+    assert_int_equal(rt_start(config), 0);
+}
+
+static inline void workers_start(unsigned n)
+{
+    workers_begin(&(struct rt_config){ .workers = n, .blocking_threads = 2 });
+}
+
+/* Where it matters which worker a strand is on. */
+static inline void workers_start_apart(unsigned n)
+{
+    workers_begin(&(struct rt_config){ .workers = n, .blocking_threads = 2, .no_steal = true });
 }
 
 static inline void workers_strand(void *arg)
