@@ -9,10 +9,10 @@
  * been left (coroutines switch back to the worker before their strand is looked at again). A
  * wake-up that comes by itself takes two swaps: the waker's, and the one that ends the run.
  *
- * A free header has PENDING: whoever takes it out of its slab has it, as a waker would, and its last
- * run does not give it up. So a strand that never waits takes no swap at all, and a late poster
- * finds a strand that is had by somebody: it adds NEWS, which the next life drops, and queues
- * nothing.
+ * A free header has PENDING: whoever takes it out of its slab has it, as a waker would, and its
+ * last run does not give it up. So a strand that never waits takes no swap at all, and a late
+ * poster finds a strand that is had by somebody: he adds NEWS, which the next life drops, and
+ * queues nothing.
  *
  * No wake-up is lost: a push, or NEWS, that comes after the runner has looked changes the word.
  * Then its closing compare-and-swap (PENDING -> 0) fails, and it looks again. */
