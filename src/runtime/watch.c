@@ -111,7 +111,7 @@ void watch_run(struct worker *w)
         call_watcher(w);
 }
 
-/* The other half of `changing` (slot.c): its worker finds the lease taken, or we find it changing a
+/* The other half of `changing` (slot_word.h): its worker finds the lease taken, or we find it changing a
  * word, and come again. */
 bool watch_lease(struct worker *other)
 {

@@ -159,7 +159,7 @@ struct worker {
     unsigned batch_count;
     int64_t looked; /* after the others */
     bool slept;     /* before this turn */
-    _Atomic bool changing; /* a slot's word, by a plain store: slot.c; others read it */
+    _Atomic bool changing; /* a slot's word, by a plain store: slot_word.h; others read it */
     struct stack_magazine stacks;
     struct buf_magazine bufs;
     struct slab_magazine cos, strand_items, slots;
