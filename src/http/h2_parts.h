@@ -79,6 +79,7 @@ struct h2_stream {
     bool listed;  /* in conn->streams */
     bool started; /* server: there is or was a strand for it, or none could be made */
     bool head_in, head_out, out_ended, end_sent, dropped, closed;
+    bool told;      /* that its connection has ended */
     bool malformed; /* what came on it broke the rules */
 };
 
