@@ -111,8 +111,8 @@ void watch_run(struct worker *w)
         call_watcher(w);
 }
 
-/* The other half of `changing` (slot_word.h): its worker finds the lease taken, or we find it changing a
- * word, and come again. */
+/* The other half of `changing` (slot_word.h): its worker finds the lease taken, or we find it
+ * changing a word, and come again. */
 bool watch_lease(struct worker *other)
 {
     if (!spin_trylock(&other->lease))
