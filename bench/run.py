@@ -74,7 +74,7 @@ def parse(argv):
 
 
 def rotated(names, by):
-    by %= len(names)
+    by %= max(1, len(names))    # none is left where all that were asked for cannot do it
     return names[by:] + names[:by]
 
 
