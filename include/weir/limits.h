@@ -12,8 +12,8 @@
  *
  * Counts are exact, and one for the process, whichever worker counts. A key may be any bytes: a
  * field, an address (weir_client_network: one user of IPv6 has many), or several things in one text
- * by weir_printf. Only a hash of it is kept, 128 bits by a secret of the process's own, so that no client can make two keys
- * meet.
+ * by weir_printf. Only a hash of it is kept, 128 bits by a secret of the process's own, so that no
+ * client can make two keys meet.
  *
  * Windows are fixed: the first event of a key opens its window, in which all its events are
  * counted; when it is over, the next event opens the next one. So a limit holds in each window,

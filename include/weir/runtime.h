@@ -182,8 +182,8 @@ void weir_listener_close(struct weir_listener **l);
 /* Connects to `addr`, as of a backend: names are looked up, within the timeout, and remembered for
  * 30 s or until none of their addresses can be reached; those are tried in turn. 0;
  * WEIR_EREFUSED, WEIR_ECONNECT, WEIR_EDNS, WEIR_ECONNTIME (its timeout), WEIR_ETIMEOUT (a scope's
- * limit), WEIR_ECANCELED, WEIR_ENOMEM, WEIR_EDESCRIPTORS (there is none left), WEIR_EINVALID (no address).
- * Blocks. */
+ * limit), WEIR_ECANCELED, WEIR_ENOMEM, WEIR_EDESCRIPTORS (there is none left), WEIR_EINVALID (no
+ * address). Blocks. */
 int weir_connect(const char *addr, weir_dur timeout, struct weir_stream **stream);
 
 /* The peer's address; lives as long as the stream. NULL has none. Never blocks. */

@@ -229,7 +229,8 @@ def test_lengths(weir, origin, stated, pieces, end):
     assert c.get("/after").status == 200
 
     def over(x):
-        return x.incomplete or stated == "0" or x.ended or x.requests and x.requests[-1].method == "GET"
+        return (x.incomplete or stated == "0" or x.ended
+                or x.requests and x.requests[-1].method == "GET")
     origin.wait(lambda: all(map(over, origin.conns)), "the bad one cut off")
 
 

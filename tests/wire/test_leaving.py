@@ -127,7 +127,8 @@ def leave_h2_whole(p):
     return c.close
 
 
-LEAVE = {"h1": leave_h1, "h1 by FIN": leave_h1_by_fin, "h2 stream": leave_h2, "h2 connection": leave_h2_whole}
+LEAVE = {"h1": leave_h1, "h1 by FIN": leave_h1_by_fin,
+         "h2 stream": leave_h2, "h2 connection": leave_h2_whole}
 
 
 @pytest.mark.parametrize("down", LEAVE)
