@@ -17,11 +17,12 @@
 
 #define LATER (5 * WEIR_MS)
 
-/* A turn of the loop takes as many entries as it had events, or these few: a thousand deadlines that
- * pass at once (slow clients who came at once; to cut one is 50 to 150 us) would else all be dealt
- * with before the next ordinary request. Not fewer than events, or a worker that is never idle would
- * fall ever further behind with those who sleep: a sleep costs an event at least. */
-enum { EXPIRE_LEAST = 2 };
+/* A turn of the loop takes as many entries as it had events, within these bounds: a thousand
+ * deadlines that pass at once (slow clients who came at once; to cut one is 50 to 150 us) would else
+ * all be dealt with before the next ordinary request. Not fewer than events, or a busy worker would
+ * fall ever further behind with those who sleep; but who is cut hangs up, which is an event, and so
+ * the cuts would set their own pace. */
+enum { EXPIRE_LEAST = 2, EXPIRE_MOST = 8 };
 
 void lazy_init(struct lazy *l, enum lazy_kind kind)
 {
@@ -132,7 +133,7 @@ void timers_expire(struct worker *w, int64_t now, int events)
         return;
     link_init(&up);
     spin_lock(&w->wheel_lock);
-    wheel_advance(&w->wheel, now, &up, (unsigned)MAX(events, EXPIRE_LEAST));
+    wheel_advance(&w->wheel, now, &up, (unsigned)MIN(MAX(events, EXPIRE_LEAST), EXPIRE_MOST));
     if (!link_alone(&up) && rt.barriers && rt.count > 1)
         sys_barrier();
     while (!link_alone(&up)) {
