@@ -19,7 +19,7 @@ import time
 
 from lib import BenchError
 from lib.measure import PATIENCE, check_load
-from lib.processes import go_first, go_last
+from lib.processes import go_last
 
 SAMPLE_SECONDS = 0.1
 SINK_SECONDS = 1
@@ -62,16 +62,10 @@ class Watch(threading.Thread):
             time.sleep(SAMPLE_SECONDS)
 
 
-def prefer(bench, process):
-    if not go_first(process.pid):
-        bench.note("load and origin could not go before whatever else is on their core: that needs "
-                   "root")
-
-
 def ordinary(bench, proxy, address, seconds):
     """The 99th percentile in us; every request must have gone well."""
     with bench.warm_load(address, ["-t", f"{int(seconds * 1000)}ms"]) as load:
-        prefer(bench, load)
+        bench.prefer(load)
         load.write("\n")
         result = json.loads(load.line(seconds + PATIENCE, "result"))
     proxy.check_alive()
@@ -100,7 +94,7 @@ def beside_sink(bench, proxy, address, how):
 def measure_attack(bench, name):
     part = bench.part
     how = ["--attack", part.attack]
-    prefer(bench, bench.origin)
+    bench.prefer(bench.origin)
     with bench.proxy(name) as (proxy, address):
         quiet = ordinary(bench, proxy, address, bench.options.seconds)
         sink = beside_sink(bench, proxy, address, how)

@@ -8,7 +8,7 @@ long one can go on, and whether it is told why, is what the flooders see: GOAWAY
 import json
 
 from lib import BenchError
-from lib.attack import attackers_of, ordinary, prefer
+from lib.attack import attackers_of, ordinary
 from lib.measure import PATIENCE
 
 MOST = 4000     # connections of a flood, in all
@@ -17,7 +17,7 @@ MOST = 4000     # connections of a flood, in all
 def measure_flood(bench, name):
     part = bench.part
     flood = ["-n", str(MOST), "--every", "10ms", "--flood", part.attack]
-    prefer(bench, bench.origin)
+    bench.prefer(bench.origin)
     with bench.proxy(name) as (proxy, address):
         quiet = ordinary(bench, proxy, address, bench.options.seconds)
         with attackers_of(bench, address, flood) as flooders:

@@ -14,7 +14,7 @@ import time
 
 from lib import BenchError
 from lib.certs import make_certificate
-from lib.processes import TICKS, Process, core_ticks
+from lib.processes import TICKS, Process, core_ticks, go_first
 from lib.proxies import PROXIES, Setup
 
 OPEN_WARMUP = 1.0       # seconds in which each of many connections is used at least once
@@ -102,6 +102,12 @@ class Bench:
             load.line(warmup + PATIENCE, "end of the warm-up")
             yield load
 
+    def prefer(self, process, rank=2):
+        """It goes before whatever else is on its core and has no higher rank."""
+        if not all([go_first(task, rank) for _, task in process.tasks()]):
+            self.note("load and origin could not go before whatever else is on their core: that needs "
+                      "root")
+
 
 def check_tls(load, result):
     """Every proxy is to have done the work that the case is about."""
@@ -148,10 +154,13 @@ def go(bench, load, proxy, seconds):
     return result, origin
 
 
-def cpu_of(bench, proxy, address, more=(), warmup=0):
-    """A load against a running proxy: CPU per request, rate, latencies."""
+def cpu_of(bench, proxy, address, more=(), warmup=0, first=False):
+    """A load against a running proxy: CPU per request, rate, latencies. `first`: the load goes
+    before whatever else is on its core."""
     seconds = bench.options.seconds
     with bench.warm_load(address, [*more, "-t", f"{int(seconds * 1000)}ms"], warmup) as load:
+        if first:
+            bench.prefer(load)
         core_before, cpu_before = core_ticks(bench.proxy_core), proxy.cpu()
         result, origin = go(bench, load, proxy, seconds)
         cpu_after, core_after = proxy.cpu(), core_ticks(bench.proxy_core)
@@ -189,8 +198,13 @@ def measure_reuse(bench, name):
 
 
 def measure_uneven(bench, name):
-    """Latency of the light requests beside the heavy ones."""
-    figures = measure_cpu(bench, name)
+    """Latency of the light requests beside the heavy ones. The load shares a core with a worker: what
+    that computes does not keep it from sending. And who is woken for the proxy finds the core where
+    nobody computes, as he would where there are more of them."""
+    bench.prefer(bench.origin)
+    with bench.proxy(name) as (proxy, address):
+        bench.prefer(proxy, 1)
+        figures = cpu_of(bench, proxy, address, first=True)
     light, heavy = figures["classes"]
     return {**figures, "light_p50_us": light["p50_us"], "light_p99_us": light["p99_us"],
             "heavy_p99_us": heavy["p99_us"], "foreign": 0}

@@ -42,10 +42,11 @@ def check_cores(cores):
                          "and one for the load" % sorted(missing)[0])
 
 
-def go_first(pid):
-    """Whatever shares its core waits for it. False: we may not do that, which needs root."""
+def go_first(task, rank=1):
+    """Whatever shares its core waits for it, but for who has a higher rank. False: we may not do
+    that, which needs root."""
     try:
-        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(task, os.SCHED_FIFO, os.sched_param(rank))
     except PermissionError:
         return False
     return True
@@ -180,14 +181,22 @@ class Process:
             found.extend(parents.get(pid, []))
         return found
 
+    def tasks(self):
+        """All threads of all its processes, as (pid, number)."""
+        found = []
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                found += [(pid, int(task)) for task in os.listdir(f"/proc/{pid}/task")]
+        return found
+
     def cpu(self):
         """Its use of the processor so far, all processes, all threads."""
         ran = user = system = 0
+        for pid, task in self.tasks():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/schedstat") as f:
+                ran += int(f.read().split()[0])
         for pid in self.pids():
             with contextlib.suppress(OSError):
-                for task in os.listdir(f"/proc/{pid}/task"):
-                    with open(f"/proc/{pid}/task/{task}/schedstat") as f:
-                        ran += int(f.read().split()[0])
                 fields = stat_fields(pid)
                 user += int(fields[11])
                 system += int(fields[12])

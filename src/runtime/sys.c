@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/membarrier.h>
 #include <stdatomic.h>
 #include <linux/sockios.h>
@@ -155,10 +156,21 @@ static int direct_close(int fd)
     return DIRECT ? (int)syscall(SYS_close, fd) : close(fd);
 }
 
-static int direct_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
+/* Whole milliseconds, rounded up, are what every kernel knows; from 5.11 on it takes a finer span. */
+static int direct_epoll_wait(int epoll, struct epoll_event *events, int max, int64_t span)
 {
-    return DIRECT ? (int)syscall(SYS_epoll_pwait, epoll, events, max, timeout_ms, NULL, 0)
-                  : epoll_wait(epoll, events, max, timeout_ms);
+    static atomic_bool coarse = !DIRECT;
+    struct timespec fine = { .tv_sec = span / WEIR_SEC, .tv_nsec = span % WEIR_SEC };
+    int ms = span == INT64_MAX ? -1 : (int)MIN((span + WEIR_MS - 1) / WEIR_MS, INT_MAX), n;
+
+    if (ms > 0 && span % WEIR_MS != 0 && !atomic_load_explicit(&coarse, memory_order_relaxed)) {
+        n = (int)syscall(SYS_epoll_pwait2, epoll, events, max, &fine, NULL, 0);
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM)) /* as a filter of calls may say */
+            return n;
+        atomic_store_explicit(&coarse, true, memory_order_relaxed);
+    }
+    return DIRECT ? (int)syscall(SYS_epoll_pwait, epoll, events, max, ms, NULL, 0)
+                  : epoll_wait(epoll, events, max, ms);
 }
 
 static ssize_t direct_splice(int from, int to, size_t len)
@@ -272,9 +284,9 @@ WRAPPER int sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 }
 
 /* Not retried: the caller computes its time-out anew. */
-WRAPPER int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
+WRAPPER int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int64_t span)
 {
-    int n = (int)ONCE(epoll_wait, direct_epoll_wait(epoll, events, max, timeout_ms));
+    int n = (int)ONCE(epoll_wait, direct_epoll_wait(epoll, events, max, span));
 
     return n == -EINTR ? 0 : n;
 }

@@ -30,8 +30,8 @@ int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len
 int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int sys_epoll_create(void); /* CLOEXEC */
 int sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
-/* 0 also when interrupted. */
-int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms);
+/* Sleeps for at most `span` ns, INT64_MAX: until there is an event. 0 also when interrupted. */
+int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int64_t span);
 int sys_eventfd(void); /* CLOEXEC, NONBLOCK, from 0 */
 int sys_pipe(int fd[2], int size); /* CLOEXEC, NONBLOCK; for `size` bytes where that is allowed */
 ssize_t sys_splice(int from, int to, size_t len); /* never blocks on the pipe */

@@ -1,11 +1,13 @@
 /* watch.c -- rescue of what waits for a stuck worker: its events, its timers, its ready strands
  * (RUNTIME.md S8).
  *
- * A worker is stuck while one of its strands computes for more than a millisecond. Whoever else
- * begins a turn looks for that once a millisecond. If nobody else has anything to do, nobody would
- * look: so of the workers that sleep up to two are watchers, and wake each millisecond for as long
- * as another worker is busy, or was lately. Two, because a watcher may get stuck with what it has
- * found; then the other one takes its role and wakes a third.
+ * A worker is stuck while one of its strands computes for long: for a quarter of a millisecond in
+ * the eyes of who has nothing to do, for a whole one in those of who has work of his own, as under
+ * load many turns take a quarter. Who begins a turn looks for that as often. If nobody else has
+ * anything to do, nobody would look: so of the workers that sleep up to two are watchers, for as
+ * long as another one is busy, or was lately. They wake each millisecond, and when a turn that they
+ * find then has gone on for too long. Two, because a watcher may get stuck with what it has found;
+ * then the other one takes its role and wakes a third.
  *
  * When all has been quiet, watchers give up the role and sleep as long as they like. The first
  * worker to begin a turn then finds no watcher and wakes a worker for it. Either it finds none, or
@@ -21,9 +23,10 @@
 
 #include "runtime/sys.h"
 
-enum { WATCHERS = 2, WATCH_MS = 1 };
+enum { WATCHERS = 2 };
 
 #define STUCK (WEIR_MS)
+#define STUCK_SOON (WEIR_MS / 4)
 #define QUIET (100 * WEIR_MS)
 
 static bool alone(void)
@@ -79,11 +82,27 @@ static bool watches(struct worker *w, int64_t now)
     return others_busy(w, INT64_MAX) && claim(w);
 }
 
-int watch_sleep(struct worker *w, int timeout, int64_t now)
+static int64_t turn_start(const struct worker *w)
 {
-    if (alone() || timeout == 0 || !watches(w, now))
-        return timeout;
-    return timeout < 0 ? WATCH_MS : MIN(timeout, WATCH_MS);
+    return atomic_load_explicit(&w->turn_start, memory_order_relaxed);
+}
+
+/* When one of those that are amid a turn now may turn out to be stuck. */
+static int64_t next_look(const struct worker *w, int64_t now)
+{
+    int64_t next = now + WEIR_MS;
+
+    for (unsigned i = 0; i < rt.count; i++)
+        if (rt.workers[i] != w && busy(rt.workers[i]))
+            next = MIN(next, MAX(turn_start(rt.workers[i]), w->looked) + STUCK_SOON);
+    return MAX(next, now);
+}
+
+int64_t watch_sleep(struct worker *w, int64_t span, int64_t now)
+{
+    if (alone() || span == 0 || !watches(w, now))
+        return span;
+    return MIN(span, next_look(w, now) - now);
 }
 
 void watch_wake(struct worker *w)
@@ -144,14 +163,15 @@ static void rescue(struct worker *w, struct worker *stuck, struct epoll_event *e
 
 void watch_others(struct worker *w, struct epoll_event *events, int max)
 {
-    if (alone() || w->now - w->looked < STUCK)
+    int64_t stuck = rt_busy() ? STUCK : STUCK_SOON;
+
+    if (alone() || w->now - w->looked < stuck)
         return;
     w->looked = w->now;
     for (unsigned i = 0; i < rt.count; i++) {
         struct worker *other = rt.workers[i];
 
-        if (other != w && busy(other) &&
-            w->now - atomic_load_explicit(&other->turn_start, memory_order_relaxed) >= STUCK)
+        if (other != w && busy(other) && w->now - turn_start(other) >= stuck)
             rescue(w, other, events, max);
     }
 }

@@ -338,8 +338,8 @@ void worker_handle(struct worker *w, struct epoll_event *events, int n)
         handle(w, &events[i]);
 }
 
-/* Until when epoll_wait may sleep, in milliseconds, rounded up. */
-static int sleep_ms(const struct worker *w, int64_t now)
+/* How long it may sleep: whole milliseconds, so that deadlines that lie close share a turn. */
+static int64_t sleep_span(const struct worker *w, int64_t now)
 {
     int64_t until = wheel_earliest(&w->wheel), ms;
 
@@ -349,9 +349,9 @@ static int sleep_ms(const struct worker *w, int64_t now)
         until = MIN(until, now + 10 * WEIR_MS);
     until = MIN(until, w->trim_at);
     if (until == TIMER_NONE)
-        return -1;
+        return INT64_MAX;
     ms = until <= now ? 0 : (until - now + WEIR_MS - 1) / WEIR_MS;
-    return (int)MIN(ms, 60 * 1000);
+    return MIN(ms, 60 * 1000) * WEIR_MS;
 }
 
 static bool something_to_do(struct worker *w)
@@ -369,7 +369,8 @@ static bool something_to_do(struct worker *w)
 /* Waits for events, or only looks for them if there is something to do. */
 static int poll_events(struct worker *w, struct epoll_event *events)
 {
-    int timeout = 0, n;
+    int64_t span = 0;
+    int n;
 
     spin_lock(&w->lease);
     if (!something_to_do(w)) {
@@ -377,12 +378,12 @@ static int poll_events(struct worker *w, struct epoll_event *events)
 
         end_search(w); /* before we sleep (D13) */
         atomic_exchange_explicit(&w->sleeping, 1, memory_order_acq_rel);
-        timeout = something_to_do(w) ? 0 : watch_sleep(w, sleep_ms(w, now), now);
+        span = something_to_do(w) ? 0 : watch_sleep(w, sleep_span(w, now), now);
     }
-    n = sys_epoll_wait(w->epoll, events, EVENTS, timeout);
+    n = sys_epoll_wait(w->epoll, events, EVENTS, span);
     w->now = clock_now();
     atomic_store_explicit(&w->turn_start, w->now, memory_order_relaxed);
-    w->slept = timeout != 0;
+    w->slept = span != 0;
     watch_wake(w);
     begin_batch(w);
     worker_handle(w, events, n);

@@ -210,9 +210,9 @@ void *worker_main(void *worker);
  * strands of the caller, which is amid its own batch. */
 void worker_handle(struct worker *w, struct epoll_event *events, int n);
 
-/* watch.c. How long `w` may sleep (epoll's milliseconds) if it would sleep for `timeout`; it sleeps
- * no more; it has strands to run; and it looks after stuck workers, amid its batch. */
-int watch_sleep(struct worker *w, int timeout, int64_t now);
+/* watch.c. How long `w` may sleep if it would sleep for `span`; it sleeps no more; it has strands to
+ * run; and it looks after stuck workers, amid its batch. */
+int64_t watch_sleep(struct worker *w, int64_t span, int64_t now);
 void watch_wake(struct worker *w);
 void watch_run(struct worker *w);
 void watch_others(struct worker *w, struct epoll_event *events, int max);

@@ -208,9 +208,9 @@ static int fetch(int epoll, struct epoll_event *events, int max)
     return n;
 }
 
-int sim_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
+int sim_epoll_wait(int epoll, struct epoll_event *events, int max, int64_t span)
 {
-    int64_t until = timeout_ms < 0 ? INT64_MAX : sim_time() + timeout_ms * WEIR_MS;
+    int64_t until = span == INT64_MAX ? INT64_MAX : sim_time() + span;
     int id = epoll - SIM_EPOLL, n;
 
     step(STEP_CALL, NULL, __func__);

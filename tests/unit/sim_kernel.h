@@ -24,7 +24,7 @@ void sim_fiber_switch(struct fiber *from, struct fiber *to, bool last);
 int sim_close(int fd);
 int sim_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int sim_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
-int sim_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms);
+int sim_epoll_wait(int epoll, struct epoll_event *events, int max, int64_t span);
 int sim_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int sim_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int sim_sys_socket(int domain, int type, int protocol);

@@ -96,8 +96,10 @@ static void epoll_and_eventfd(void **state)
     assert_int_equal(sys_read(fd, &count, sizeof count), -EAGAIN); /* it begins with 0 */
     assert_int_equal(sys_epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), 0);
     assert_int_equal(sys_epoll_wait(epoll, &event, 1, 0), 0);
+    assert_int_equal(sys_epoll_wait(epoll, &event, 1, WEIR_MS), 0);
+    assert_int_equal(sys_epoll_wait(epoll, &event, 1, WEIR_MS / 4), 0);
     assert_int_equal(sys_write(fd, &count, sizeof count), sizeof count);
-    assert_int_equal(sys_epoll_wait(epoll, &event, 1, -1), 1);
+    assert_int_equal(sys_epoll_wait(epoll, &event, 1, INT64_MAX), 1);
     assert_true(event.events == EPOLLIN && event.data.u64 == UINT64_MAX);
     assert_int_equal(sys_read(fd, &count, sizeof count), sizeof count);
     assert_int_equal(count, 3);
