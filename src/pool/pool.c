@@ -371,16 +371,18 @@ void pool_stats(struct pool_stats *out)
 {
     *out = (struct pool_stats){ .opened = 0 };
     shared_stats(&out->reused);
+    for (unsigned i = 0; i < pool.count; i++) /* nobody else holds two of them */
+        spin_lock(&pool.shards[i].lock);
     for (unsigned i = 0; i < pool.count; i++) {
         struct shard *sh = &pool.shards[i];
 
-        spin_lock(&sh->lock);
         out->opened += sh->counts.opened;
         out->reused += sh->counts.reused;
         out->evicted += sh->counts.evicted;
         out->expired += sh->counts.expired;
         out->closed_by_peer += sh->counts.closed_by_peer;
         out->idle += sh->counts.idle;
-        spin_unlock(&sh->lock);
     }
+    for (unsigned i = pool.count; i-- > 0;)
+        spin_unlock(&pool.shards[i].lock);
 }

@@ -76,7 +76,8 @@ void pool_drain(void);
 
 /* Numbers since the start, shared connections and their streams included: made; taken from the
  * pool; closed to keep the bound; closed by their idle timeout; closed because the peer closed them
- * or talked. From any thread. */
+ * or talked. All as they are in one moment, so that `idle` is never above the bound. From any
+ * thread. */
 struct pool_stats {
     uint64_t opened, reused, evicted, expired, closed_by_peer;
     unsigned idle;
