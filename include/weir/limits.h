@@ -24,8 +24,10 @@
  * each, taken as they come). A key keeps its count until its window is over, whatever others send.
  * Who comes when all places are taken is counted together with others in one of 65,536 shared
  * counts, until that window is over: then the result may be too high, never too low. So a flood of
- * made-up keys costs this memory once, frees nobody of his limit, and comes to refuse newcomers
- * only with WEIR_RATE_KEYS events and 65,536 times the limit in one window. */
+ * made-up keys costs this memory for a while, frees nobody of his limit, and comes to refuse
+ * newcomers only with WEIR_RATE_KEYS events and 65,536 times the limit in one window. When windows
+ * are over, each that is opened lets up to 8 old ones go, and their memory goes back to the system,
+ * but for some 7 MB at most. */
 #ifndef WEIR_LIMITS_H
 #define WEIR_LIMITS_H
 

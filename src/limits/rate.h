@@ -20,7 +20,8 @@
 enum { RATE_SHARDS = 64 };
 
 /* For `keys` keys, a multiple of RATE_SHARDS, each of which has so many places; memory is used as
- * keys come. NULL without memory. Set-up, on one thread. */
+ * keys come, and given back as others come when windows are over. NULL without memory. Set-up, on
+ * one thread. */
 struct weir_rate *rate_new(weir_dur window, uint32_t keys);
 void rate_free(struct weir_rate **r);
 

@@ -2,6 +2,8 @@
  * once. Times in milliseconds. */
 #include <limits.h>
 #include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "cases.h"
 
@@ -185,6 +187,39 @@ static void after_the_flood(void **state)
     rate_free(&r);
 }
 
+/* How many bytes of the first `size` have memory. */
+static size_t resident(const struct weir_rate *r, size_t size)
+{
+    static unsigned char pages[16384];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), n = size / page, found = 0;
+
+    assert_in_range(n, 1, sizeof pages);
+    assert_int_equal(mincore((void *)(uintptr_t)r, n * page, pages), 0);
+    for (size_t i = 0; i < n; i++)
+        found += pages[i] & 1u;
+    return found * page;
+}
+
+/* What a peak took goes back as few others come and go, who lose nothing by it. */
+static void memory_after_a_peak(void **state)
+{
+    enum { PEAK = 8192 * RATE_SHARDS, FEW = 4096, ROUNDS = 24, SIZE = PEAK * 40 };
+    struct weir_rate *r = rate_new(ms(WINDOW), 2 * PEAK);
+
+    (void)state;
+    for (unsigned i = 0; i < PEAK; i++)
+        assert_int_equal(observe_number(r, i, 1, 0), 1);
+    assert_true(resident(r, 2 * SIZE) >= SIZE);
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        for (unsigned i = 0; i < FEW; i++)
+            assert_int_equal(observe_number(r, PEAK + i, i + 1, round * WINDOW), i + 1);
+        for (unsigned i = 0; i < FEW; i++)
+            assert_int_equal(observe_number(r, PEAK + i, 0, round * WINDOW), i + 1);
+    }
+    assert_true(resident(r, 2 * SIZE) < SIZE / 5);
+    rate_free(&r);
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, LOOPS = 20000, KEYS = 50 };
@@ -255,6 +290,7 @@ int main(void)
         cmocka_unit_test(a_flood),
         cmocka_unit_test(a_place_of_its_own_later),
         cmocka_unit_test(after_the_flood),
+        cmocka_unit_test(memory_after_a_peak),
         cmocka_unit_test(totals_of_threads),
         cmocka_unit_test(by_the_clock),
     };
