@@ -44,8 +44,9 @@ struct weir_fetch_options {
  * The answer's head, whatever its status; NULL if there is none, and weir_why says why: that fails
  * nothing by itself, the phase decides. (But once the client is gone, or request_timeout has
  * passed, the request has failed.) More than 8 requests that each made the next one, over any
- * number of proxies, are a loop and fail; Via, which is the library's to set, counts them. Blocks;
- * only this request waits. `options` may be NULL. */
+ * number of proxies, are a loop and fail; Via, which is the library's to set, counts them. Any
+ * number may wait at once, in coroutines of a scope (<weir/runtime.h>); one that a scope of yours
+ * has cancelled has failed alone. Blocks; only this request waits. `options` may be NULL. */
 const struct weir_head *weir_fetch(struct weir_session *s, struct weir_head *req, weir_dur timeout);
 const struct weir_head *weir_fetch_with(struct weir_session *s, struct weir_head *req,
                                         weir_dur timeout, const struct weir_fetch_options *options);

@@ -63,8 +63,9 @@ struct weir_lb_backend {
 };
 
 /* Fills in backend `i`, from 0 in the order of the configuration; false: there are not so many
- * (none until the server runs). What a name resolves to may change between two calls, and a new
- * address begins to count at 0. Never blocks. From any thread, until weir_server_run returns. */
+ * (none until the server runs). `out` may be NULL. What a name resolves to may change between two
+ * calls, and a new address begins to count at 0. Never blocks. From any thread, until
+ * weir_server_run returns. */
 bool weir_lb_backends(struct weir_lb *lb, unsigned i, struct weir_lb_backend *out);
 
 #ifdef __cplusplus

@@ -20,7 +20,8 @@
  *
  * To close or free nothing (NULL, or a pointer to NULL) does nothing. Without what they are about
  * (NULL) all other calls fail with WEIR_EINVALID; those without a result to say it in, and those of
- * a scope, end the process with the name of the call: that is a bug of the program. */
+ * a scope (outside of coroutines, too), end the process with the name of the call: that is a bug of
+ * the program. */
 #ifndef WEIR_RUNTIME_H
 #define WEIR_RUNTIME_H
 
@@ -36,10 +37,10 @@ struct weir_server;
 /* ---- programs ---- */
 
 /* Runs fn(arg) as a coroutine with the command line, logs and signals of <weir/server.h>, without
- * a service: 0 once it has returned 0 or was told to stop (SIGTERM cancels it), 1 if it returned
- * an error (whose sentence is logged), 2 for a wrong command line. What it has spawned is over
- * before weir_run returns: after SIGTERM or its own end it may go on for the grace (--grace, 30
- * s), then it is cancelled. Blocks the calling thread. */
+ * a service: 0 once it has returned 0, or what it was cancelled with when it was told to stop
+ * (SIGTERM), 1 if it returned another error (whose sentence is logged), 2 for a wrong command line.
+ * What it has spawned is over before weir_run returns: after SIGTERM or its own end it may go on
+ * for the grace (--grace, 30 s), then it is cancelled. Blocks the calling thread. */
 int weir_run(int argc, char **argv, int (*fn)(void *arg), void *arg);
 
 /* Set-up: runs fn(arg) as a coroutine while the server serves, beside its services if there are
@@ -50,8 +51,9 @@ void weir_server_add_task(struct weir_server *sv, int (*fn)(void *arg), void *ar
 /* ---- coroutines ---- */
 
 /* Starts fn(arg) on its own: at the same time as this one, on any worker; nobody waits for it but
- * the end of the process. 0, WEIR_ESTACKS (too many at once), WEIR_ENOMEM, WEIR_ESHUTDOWN (from now
- * on nothing starts), WEIR_EINVALID (no function). Never blocks. From any thread, while the server serves. */
+ * the end of the process. 0, WEIR_ESTACKS (too many at once), WEIR_ENOMEM, WEIR_ESHUTDOWN (nothing
+ * starts any more, or no server serves yet), WEIR_EINVALID (no function). Never blocks. From any
+ * thread. */
 int weir_spawn(void (*fn)(void *arg), void *arg);
 
 /* Waits for `span`. 0, WEIR_ECANCELED, or WEIR_ETIMEOUT (the limit of a scope came first). Blocks.
@@ -65,8 +67,10 @@ void weir_yield(void);
 int weir_canceled(void);
 
 /* Runs fn(arg) on a helper thread, where it may block as it likes (files, a database's client), and
- * returns its result. Waits for its end also if it is cancelled, since fn may use what the caller
- * owns. WEIR_ENOMEM if no thread can be had. Blocks; outside of coroutines a plain call. */
+ * returns its result. There are 8 of them at most: who comes when all are busy waits, so what runs
+ * there must not wait for another one that is to run there. Waits for its end also if it is
+ * cancelled, since fn may use what the caller owns. WEIR_ENOMEM if no thread can be had. Blocks;
+ * outside of coroutines a plain call. */
 int weir_blocking(int (*fn)(void *arg), void *arg);
 
 /* ---- scopes: concurrency that ends where it began ----
@@ -91,8 +95,9 @@ struct weir_scope {
 /* Never blocks, never fails. */
 void weir_scope_open(struct weir_scope *sc);
 
-/* Calls that block within the scope end `span` from now at the latest, with WEIR_ETIMEOUT, whatever
- * their own timeouts; the earliest limit counts. Never blocks. */
+/* Calls of this header that have a timeout, weir_sleep_for, weir_sleep and weir_fetch end `span`
+ * from now at the latest within the scope, with WEIR_ETIMEOUT, whatever their own timeouts; the
+ * earliest limit counts. Never blocks. */
 void weir_scope_limit(struct weir_scope *sc, weir_dur span);
 
 /* Starts fn(arg) in the scope; it begins when this coroutine next blocks. 0, or WEIR_ESTACKS,
@@ -105,7 +110,8 @@ int weir_scope_spawn(struct weir_scope *sc, int (*fn)(void *arg), void *arg);
 int weir_scope_wait(struct weir_scope *sc, weir_dur timeout);
 
 /* Cancels what still runs and waits for its end; a limit or cancelling does not shorten that. The
- * first error of its coroutines, whatever followed from it; else `rc`. Blocks. */
+ * first error that one of its coroutines had returned before, whatever followed from it; else `rc`,
+ * but for WEIR_ECANCELED what a scope around it was cancelled for. Blocks. */
 int weir_scope_end(struct weir_scope *sc, int rc);
 
 /* ---- mutex, semaphore, channel: between coroutines of any scope and worker; all are fair ---- */

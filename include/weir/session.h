@@ -161,8 +161,8 @@ weir_str weir_printf(struct weir_session *s, const char *fmt, ...)
 void weir_defer(struct weir_session *s, void (*fn)(void *), void *arg);
 
 /* Waits for `span`; other requests go on meanwhile. 0; or an error, to be returned by the phase:
- * the request is over (the client has left, request_timeout has passed, the process ends). Blocks.
- */
+ * the request is over (the client has left, request_timeout has passed, the process ends). In a
+ * scope of yours also WEIR_ECANCELED and WEIR_ETIMEOUT, as calls of <weir/runtime.h>. Blocks. */
 int weir_sleep(struct weir_session *s, weir_dur span);
 
 /* A response head of your own with that status (200 to 599), to be filled and sent. Never NULL. */

@@ -163,8 +163,11 @@ void backend_failed(struct backend *b)
 
 bool weir_lb_backends(struct weir_lb *lb, unsigned i, struct weir_lb_backend *out)
 {
+    struct weir_lb_backend unasked;
     bool there = false;
 
+    if (out == NULL)
+        out = &unasked;
     *out = (struct weir_lb_backend){ .healthy = false };
     if (lb == NULL)
         return false;

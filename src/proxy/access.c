@@ -57,5 +57,6 @@ bool weir_connection_within(const struct weir_connection *c, const char *network
 {
     struct addr_net net;
 
-    return network != NULL && addr_net_parse(network, &net) == NULL && addr_net_has(&net, c->internal.address);
+    return network != NULL && addr_net_parse(network, &net) == NULL &&
+           addr_net_has(&net, c->internal.address);
 }

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "proxy/session.h"
 #include "runtime/runtime.h"
 
@@ -167,8 +168,8 @@ static void end_run(void *arg)
 static struct weir_session *begin_run(struct weir_session *s, struct fetch *f, weir_dur timeout)
 {
     static const struct weir_proxy proxy = { .name = "weir_fetch", .upstream_peer = fetch_peer };
-    struct deadline until =
-        deadline_in(rt_now(), timeout != 0 ? timeout : FETCH_TIME, WEIR_EUPTIME);
+    struct deadline until = /* by the clock: the phase may have computed for long */
+        deadline_in(clock_now(), timeout != 0 ? timeout : FETCH_TIME, WEIR_EUPTIME);
     struct fetch_run *run = weir_alloc(s, sizeof *run + FIRST_PIECE);
     struct weir_session *sub;
 
@@ -214,15 +215,17 @@ static int fetch(struct weir_session *s, struct weir_session *sub, struct fetch 
     return rc;
 }
 
-/* Why there is no answer; what ends the whole request ends it. */
+/* Why there is no answer; what ends the whole request ends it. That a scope of the phase is over
+ * does not. */
 static void explain(struct weir_session *s, const struct weir_session *sub, const char *name,
                     int rc)
 {
     int cause = rc == WEIR_ECANCELED ? strand_cause() : rc;
+    int over = cause == WEIR_EREQUESTTIME ? cause : strand_ended();
     const char *text = sub != NULL && sub->fault != NULL ? sub->fault : weir_error_text(cause);
 
-    if (cause == WEIR_EREQUESTTIME || (cause != WEIR_ECANCELED && co_check() < 0))
-        session_fail(s, cause, NULL);
+    if (over != 0)
+        session_fail(s, over, NULL);
     s->fetch_why = arena_printf(&s->arena, "%s%s%s", name != NULL ? name : "",
                                 name != NULL ? ": " : "", text).ptr;
 }
@@ -240,7 +243,7 @@ const struct weir_head *weir_fetch_with(struct weir_session *s, struct weir_head
                                         weir_dur timeout, const struct weir_fetch_options *options)
 {
     struct fetch *f = fetch_of(s, req);
-    const char *wrong = fetch_unfit(s, f);
+    const char *wrong = co_inside() ? fetch_unfit(s, f) : "weir_fetch is for coroutines";
     struct weir_session *sub = NULL;
     int rc = WEIR_ENOMEM;
 

@@ -84,7 +84,7 @@ struct weir_head *weir_new_get(struct weir_session *s, const char *url)
 
 struct fetch *fetch_of(const struct weir_session *s, const struct weir_head *head)
 {
-    struct fetch *f = s->fetches;
+    struct fetch *f = head != NULL ? s->fetches : NULL; /* NULL is the answer of many */
 
     while (f != NULL && head != &f->req && head != f->answer)
         f = f->next;

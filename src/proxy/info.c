@@ -1,6 +1,7 @@
 /* info.c -- what a phase may ask about connections, times and the process. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "net/info.h"
 #include "proxy/downstream.h"
 #include "proxy/session.h"
@@ -123,7 +124,7 @@ bool weir_upstream_socket(struct weir_session *s, struct weir_socket *out)
 
 weir_dur weir_elapsed(struct weir_session *s)
 {
-    return rt_now() - s->started;
+    return clock_now() - s->started; /* a phase may measure what it has computed itself */
 }
 
 /* What comes in the turn of the worker in which the request began has come, all the same. */

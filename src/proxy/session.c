@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "proxy/local.h"
 #include "proxy/replay.h"
 #include "runtime/runtime.h"
@@ -197,7 +198,12 @@ void weir_defer(struct weir_session *s, void (*fn)(void *), void *arg)
 
 int weir_sleep(struct weir_session *s, weir_dur span)
 {
-    return co_sleep(deadline_min(deadline_in(rt_now(), span, 0), s->limit));
+    struct deadline until;
+
+    if (!co_inside())
+        return WEIR_EINVALID;
+    until = deadline_in(span > 0 ? clock_now() : rt_now(), span, 0); /* as public_until */
+    return co_sleep(scope_limit(deadline_min(until, s->limit), WEIR_ETIMEOUT));
 }
 
 int weir_fail(struct weir_session *s, int status, const char *fmt, ...)

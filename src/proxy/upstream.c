@@ -48,7 +48,7 @@ int weir_peer_address(struct weir_session *s, struct weir_peer *peer, const char
 
 weir_str weir_peer_name(const struct weir_peer *peer)
 {
-    return weir_str_from(peer->internal.name);
+    return weir_str_from(peer != NULL ? peer->internal.name : NULL);
 }
 
 static weir_dur or_default(weir_dur given, weir_dur usual)

@@ -43,6 +43,10 @@ unsigned strand_cancel_all(int cause);
  * WEIR_ECANCELED if there is none. */
 int strand_cause(void);
 
+/* What has ended this coroutine's work for good: as strand_cause, but of the library's scopes only.
+ * 0: it is not cancelled, or masked, or by a scope of its program alone. */
+int strand_ended(void);
+
 /* What the strand does when a slot it watches (slot_watch) hangs up: fn(arg) runs on the worker's
  * stack while none of the strand's coroutines runs, must not block, and returns 0 or a cause to
  * cancel the strand with. */
@@ -90,6 +94,7 @@ struct scope {
     unsigned running;
     int cause; /* the first error of a task or canceller; 0: none */
     bool canceled;
+    bool program;      /* opened by user code, which may well outlive its cancelling */
     int64_t until;     /* of scope_limit; 0: none */
     struct co *joiner; /* who waits in scope_wait */
     uint64_t joiner_number;

@@ -71,11 +71,12 @@ void weir_scope_open(struct weir_scope *sc)
 {
     needs(sc != NULL && co_inside(), "a scope, in a coroutine");
     scope_open(scope_in(sc));
+    scope_in(sc)->program = true;
 }
 
 void weir_scope_limit(struct weir_scope *sc, weir_dur span)
 {
-    needs(sc != NULL, "a scope");
+    needs(sc != NULL && co_inside(), "a scope, in a coroutine");
     scope_in(sc)->until = span == WEIR_FOREVER ? 0 : deadline_in(clock_now(), span, 0).at;
 }
 
@@ -89,7 +90,7 @@ int weir_scope_spawn(struct weir_scope *sc, int (*fn)(void *), void *arg)
     struct task *t = fn != NULL ? malloc(sizeof *t) : NULL;
     int rc = fn != NULL ? WEIR_ENOMEM : WEIR_EINVALID;
 
-    needs(sc != NULL, "a scope");
+    needs(sc != NULL && co_inside(), "a scope, in a coroutine");
     if (t != NULL)
         rc = task_start_free(scope_in(sc), t, fn, arg, free_task);
     if (rc < 0) {
@@ -101,13 +102,13 @@ int weir_scope_spawn(struct weir_scope *sc, int (*fn)(void *), void *arg)
 
 int weir_scope_wait(struct weir_scope *sc, weir_dur timeout)
 {
-    needs(sc != NULL, "a scope");
+    needs(sc != NULL && co_inside(), "a scope, in a coroutine");
     return scope_wait(scope_in(sc), public_until(timeout, WEIR_ETIMEOUT));
 }
 
 int weir_scope_end(struct weir_scope *sc, int rc)
 {
-    needs(sc != NULL, "a scope");
+    needs(sc != NULL && co_inside(), "a scope, in a coroutine");
     return scope_close(scope_in(sc), rc);
 }
 

@@ -220,3 +220,13 @@ int strand_cause(void)
 
     return cause != 0 ? cause : WEIR_ECANCELED;
 }
+
+int strand_ended(void)
+{
+    if (co_check() == 0)
+        return 0;
+    for (const struct scope *sc = co_self()->scope; sc != NULL; sc = sc->parent)
+        if (!sc->program && sc->cause != 0)
+            return sc->cause;
+    return 0;
+}

@@ -31,6 +31,6 @@ void co_sem_give(struct co_sem *s, uint64_t n)
     spin_lock(&s->spin);
     for (; n > 0 && s->permits.first != NULL; n--)
         permits_give(&s->permits);
-    s->permits.free += n;
+    s->permits.free += MIN(n, UINT64_MAX - s->permits.free);
     spin_unlock(&s->spin);
 }
