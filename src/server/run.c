@@ -328,12 +328,19 @@ static int run(struct weir_server *sv)
 
 int weir_server_run(struct weir_server *sv)
 {
-    int code;
+    static atomic_bool busy; /* workers, pool and log are there once in a process */
+    int code = EXIT_FAILED;
 
     server_needed(sv);
+    if (atomic_exchange(&busy, true)) {
+        log_say("%s: weir_server_run: another server runs in this process", sv->cmdline.program);
+        server_free(sv);
+        return code;
+    }
     log_call_back(sv->log_to, sv->log_arg);
     code = run(sv);
     server_free(sv);
     inject_report(turns);
+    atomic_store(&busy, false);
     return code;
 }

@@ -1,6 +1,7 @@
 /* tasks.c -- see tasks.h. */
 #include "server/tasks.h"
 
+#include "runtime/co.h"
 #include "runtime/spawn.h"
 
 void weir_server_add_task(struct weir_server *sv, int (*fn)(void *), void *arg)
@@ -38,6 +39,8 @@ static void run(void *arg)
     struct weir_server *sv = t->server;
 
     t->rc = t->fn(t->arg);
+    if (co_check() < 0 && (t->rc == WEIR_ECANCELED || t->rc == strand_cause()))
+        t->rc = 0; /* it was told to stop, and did */
     if ((atomic_fetch_sub(&sv->tasks_left, 1) == 1 && sv->fronts == NULL) || t->rc < 0) {
         atomic_store(&sv->tasks_over, true);
         events_wake(&sv->events);
@@ -56,7 +59,7 @@ int tasks_start(struct weir_server *sv)
 int tasks_result(const struct weir_server *sv)
 {
     for (const struct server_task *t = sv->tasks; t != NULL; t = t->next)
-        if (t->rc < 0 && t->rc != WEIR_ECANCELED) /* how it was told to stop */
+        if (t->rc < 0)
             return t->rc;
     return 0;
 }
