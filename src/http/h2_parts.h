@@ -57,6 +57,7 @@ struct h2_stream {
 
     /* the strand's; the connection sees it with what is posted afterwards */
     bool tunnel;
+    bool misused; /* as a tunnel: fields came */
 
     /* the strand's */
     struct h2_in *held; /* the last piece lies in it */

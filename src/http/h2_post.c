@@ -131,6 +131,17 @@ void h2_credit_rest(struct h2_stream *st)
     nghttp2_session_consume(st->conn->session, st->id, n);
 }
 
+/* What a client is told of a message, or a tunnel, that does not come to its end (RFC 9113 8.5, RFC
+ * 8441 5). */
+static uint32_t why_cut(const struct h2_stream *st)
+{
+    if (st->misused)
+        return NGHTTP2_PROTOCOL_ERROR;
+    if (!st->tunnel)
+        return NGHTTP2_INTERNAL_ERROR;
+    return st->http.connect_protocol ? NGHTTP2_CANCEL : NGHTTP2_CONNECT_ERROR;
+}
+
 /* Its strand has ended. What it wrote may still have to leave. */
 static void drop(struct h2_stream *st)
 {
@@ -148,7 +159,7 @@ static void drop(struct h2_stream *st)
     if (!c->server)
         h2_stream_reset(st, NGHTTP2_CANCEL); /* what is left of the response has no reader */
     else if (!st->http.message_sent)
-        h2_stream_reset(st, NGHTTP2_INTERNAL_ERROR);
+        h2_stream_reset(st, why_cut(st));
     h2_end_linger(st);
 }
 
@@ -160,7 +171,7 @@ static void reset(struct h2_stream *st)
     if (c->server)
         h2_collect(c);
     if (!st->closed)
-        h2_stream_reset(st, c->server ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL);
+        h2_stream_reset(st, c->server ? why_cut(st) : NGHTTP2_CANCEL);
 }
 
 static void take_post(struct h2_stream *st)

@@ -110,6 +110,12 @@ static int read_trailers(struct h2_stream *st, struct h2_in *in)
     struct weir_head *trailers = arena_alloc(st->arena, sizeof *trailers);
     int rc = WEIR_ENOMEM;
 
+    if (st->tunnel) { /* RFC 9113 8.5: nothing but bytes */
+        h2_in_free(in);
+        st->misused = true;
+        http->fault = "a HEADERS frame in a tunnel";
+        return WEIR_EBADBODY;
+    }
     if (trailers != NULL) {
         head_init(trailers, st->arena, 0);
         rc = h2_parse_trailers(in, st->conn->config->limits, trailers,

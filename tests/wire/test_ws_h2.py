@@ -264,7 +264,7 @@ def test_origin_resets(weir, origin):
     st = opened(c)
     go.set()
     c.receive(st)
-    assert st.reset is not None and not st.ended
+    assert st.reset == wire.CANCEL and not st.ended, "RFC 8441 5"
     c.pong()
 
 
@@ -342,6 +342,34 @@ def test_connect(phases, origin):
     assert trace[1:] == ["early_request_filter", "request_filter", "upstream_peer", "new",
                          "connected_to_upstream", "response_filter", "logging:none", "status=200",
                          "tries=1", "new", "received=100005", "sent=100018"]
+
+
+def test_connection_that_breaks(phases, origin):
+    """RFC 9113 8.5: an error of TCP is one of the stream, with a code of its own."""
+    def talk(conn):
+        conn.reader.fill()
+        conn.reset()
+    c = h2(phases.proxy)
+    st = tunnel_to(c, origin(talk).name)
+    say(c, st, b"x")
+    assert c.receive(st).reset == wire.CONNECT_ERROR and not st.ended
+    c.pong()
+
+
+@pytest.mark.parametrize("sent, code", [
+    (wire.headers(1, [("x-t", "1")]), wire.PROTOCOL_ERROR), (wire.reset(1), None)],
+    ids=["fields", "a reset"])
+def test_stream_that_breaks(phases, origin, sent, code):
+    """RFC 9113 8.5: nothing but DATA belongs there; an error of the stream is one of TCP."""
+    o = origin(lambda conn: conn.wait_end())
+    c = h2(phases.proxy)
+    st = tunnel_to(c, o.name)
+    c.send(sent)
+    if code is not None:
+        assert c.receive(st).reset == code
+    o.wait(lambda: o.conns and o.conns[0].ended, "the end of the tunnel")
+    assert o.conns[0].ended == "rst"
+    c.pong()
 
 
 def test_connect_is_not_allowed(weir, origin):
