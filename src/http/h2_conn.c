@@ -90,6 +90,7 @@ void h2_free(struct h2_conn **conn)
         h2_stream_free(container_of(c->streams.next, struct h2_stream, link));
     nghttp2_session_del(c->session);
     h2_memory_end(c);
+    h2_priority_end(c);
     output_done(c);
     h2_leave(c);
 }

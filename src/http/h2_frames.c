@@ -39,22 +39,12 @@ static bool is_late(const struct h2_conn *c, int32_t id)
            nghttp2_session_find_stream(c->session, id) == NULL && !was_reset_by_us(&c->frames, id);
 }
 
-static uint32_t number(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static int32_t id_of(const uint8_t *at)
-{
-    return (int32_t)(number(at) & 0x7fffffff);
-}
-
 /* The stream that a PRIORITY frame names, and the one it depends on. */
 static const char *priority_fault(const uint8_t *frame)
 {
-    if (id_of(frame + 5) == 0)
+    if (h2_frames_id(frame + 5) == 0)
         return "a PRIORITY frame for stream 0";
-    if (id_of(frame + FRAME_HEAD) == id_of(frame + 5))
+    if (h2_frames_id(frame + FRAME_HEAD) == h2_frames_id(frame + 5))
         return "a stream that depends on itself";
     return NULL;
 }
@@ -138,5 +128,5 @@ const char *h2_frames_fault(const struct h2_conn *c, enum h2_frame kind, uint32_
         return c->frames.continued > H2_CONTINUATIONS ? "too many CONTINUATION frames" : NULL;
     }
     *code = NGHTTP2_STREAM_CLOSED;
-    return is_late(c, id_of(frame + 5)) ? "a frame for a closed stream" : NULL;
+    return is_late(c, h2_frames_id(frame + 5)) ? "a frame for a closed stream" : NULL;
 }

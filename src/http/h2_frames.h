@@ -28,6 +28,13 @@ enum h2_frame {
     H2_FRAME_OTHER
 };
 
+/* The number of a stream, without the reserved bit. */
+static inline int32_t h2_frames_id(const uint8_t *at)
+{
+    return (int32_t)((uint32_t)(at[0] & 0x7f) << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 |
+                     at[3]);
+}
+
 /* The next frame header in `*bytes`, which nghttp2 is about to get; they move behind it. Where it
  * began is in `*start`, at the earliest their first byte: then it may have begun before. */
 enum h2_frame h2_frames_next(struct h2_frames *f, weir_str *bytes, const char **start);

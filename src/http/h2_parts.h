@@ -131,6 +131,7 @@ struct h2_conn {
     int64_t budget, budget_at;
     struct h2_frames frames;
 
+    struct h2_priorities *priorities; /* NULL before the first PRIORITY_UPDATE */
     /* h2_slow.c: bytes of bodies; bytes that the socket has; where the last body's lie in them */
     uint64_t sent_all, written, last_at;
 
@@ -150,6 +151,19 @@ void h2_recv_callbacks(nghttp2_session_callbacks *cb);
 void h2_sent_callbacks(nghttp2_session_callbacks *cb);
 
 /* h2_memory.c: once, 0 or WEIR_ENOMEM; for a session of this connection; when that is gone. */
+/* h2_priority.c: PRIORITY_UPDATE. parse: a priority field. begin: a frame begins. update: it has
+ * come. open: a request has come, and what was said of it before holds. end: frees what was kept. */
+struct h2_priority {
+    uint8_t urgency;
+    bool incremental;
+};
+struct h2_priority h2_priority_parse(weir_str field);
+void h2_priority_callbacks(nghttp2_session_callbacks *cb);
+void h2_priority_begin(struct h2_conn *c);
+void h2_priority_update(struct h2_conn *c, const nghttp2_frame_hd *hd);
+void h2_priority_open(struct h2_conn *c, int32_t id);
+void h2_priority_end(struct h2_conn *c);
+
 must_use int h2_memory_start(void);
 nghttp2_mem h2_memory_of(struct h2_conn *c);
 void h2_memory_end(struct h2_conn *c);

@@ -23,6 +23,8 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
 {
+    if (hd->type == NGHTTP2_PRIORITY_UPDATE)
+        h2_priority_begin(c);
     struct h2_conn *c = conn;
 
     (void)session;
@@ -115,7 +117,8 @@ static void headers_in(struct h2_conn *c, const nghttp2_frame *frame)
         return;
     }
     block->kind = st->head_in ? H2_IN_TRAILERS : H2_IN_HEAD;
-    if (!st->head_in && c->server)
+    if (!st->head_in && c->server) {
+        h2_priority_open(c, st->id);
         h2_admit_ready(c, st);
     interim = !c->server && !st->head_in && is_interim(block);
     if (interim && too_many_interim(c, st)) {
@@ -123,6 +126,7 @@ static void headers_in(struct h2_conn *c, const nghttp2_frame *frame)
         return;
     }
     st->head_in |= !interim;
+    }
     h2_stream_push(st, block, ended);
 }
 
@@ -182,13 +186,6 @@ static void goaway_in(struct h2_conn *c, uint32_t code)
     }
 }
 
-/* RFC 9218 7.1 */
-static void check_update(struct h2_conn *c, const nghttp2_ext_priority_update *update)
-{
-    if (update->stream_id == 0)
-        h2_conn_wrong(c, NGHTTP2_PROTOCOL_ERROR, "a PRIORITY_UPDATE frame for stream 0");
-}
-
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
 {
     struct h2_conn *c = conn;
@@ -227,7 +224,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         h2_squeeze_opened(c);
         break;
     case NGHTTP2_PRIORITY_UPDATE:
-        check_update(c, frame->ext.payload);
+        h2_priority_update(c, &frame->hd);
         h2_spend(c, H2_COST_PRIORITY, "too many priority frames");
         break;
     }

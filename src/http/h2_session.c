@@ -28,14 +28,15 @@ static bool make_common(void)
         nghttp2_session_callbacks_del(cb);
         return false;
     }
+    h2_priority_callbacks(cb);
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_closed_streams(options, 1);
     nghttp2_option_set_max_outbound_ack(options, 100);
     nghttp2_option_set_max_send_header_block_length(options, BLOCK_MAX);
     nghttp2_option_set_max_settings(options, 32);
     nghttp2_option_set_max_continuations(options, H2_CONTINUATIONS * 9 + 9); /* it counts pieces */
-    nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
-    nghttp2_option_set_stream_reset_rate_limit(options, 200, 20);
+    nghttp2_option_set_stream_reset_rate_limit(options, UINT32_MAX, UINT32_MAX);
+    nghttp2_option_set_user_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
     callbacks = cb;
     return true;
 }

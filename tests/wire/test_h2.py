@@ -396,6 +396,25 @@ def test_priorities(weir, origin):
     assert len(c.receive(first).body) == 100000 and len(c.receive(low).body) == 8000
 
 
+def test_priority_before_the_request(weir, origin):
+    """RFC 9218 7: a PRIORITY_UPDATE wins over the field, also when it comes first."""
+    o = origin(serve(lambda req: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (n := {
+        "/1": 70000}.get(req.target, 8000)) + b"x" * n))
+    c = h2(weir("--h2c", o), settings=((INITIAL_WINDOW_SIZE, 1 << 20),), credit=False)
+    first = c.request("GET", "/1", "priority: u=0")
+    c.until(lambda: c.window == 0)
+    c.send(frame(PRIORITY_UPDATE, 0, 0, (5).to_bytes(4, "big") + b"u=2, i=?0"))
+    low = c.request("GET", "/2", "priority: u=3")
+    high = c.request("GET", "/3", "priority: u=7")
+    c.until(lambda: low.fields and high.fields)
+    c.pong()
+    c.give(0, 70000 - 65535 + 8000)
+    c.until(lambda: c.window == 0)
+    assert first.ended and high.ended and not low.body
+    c.give(0, 8000)
+    assert len(c.receive(low).body) == 8000
+
+
 def test_frames_leave_together(weir, origin, tmp_path):
     """What many streams have to say while the socket is full leaves in few writes: here, records."""
     ca = Authority(tmp_path)

@@ -188,6 +188,20 @@ PREFACES = [
     ("3.4 another preface", PREFACE[:-2] + b"\n\n" + settings(), goaway(PROTOCOL_ERROR)),
     ("3.4 a request of HTTP/1", b"GET / HTTP/1.1\r\nHost: origin.test\r\n\r\n", goaway(PROTOCOL_ERROR)),
 ]
+    ("9218 7.1 PRIORITY_UPDATE that cannot be read", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1\"u=9,")
+     + headers(1, GET), SERVED),
+    ("9218 7.1 PRIORITY_UPDATE that is long", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1" + b"a," * 500)
+     + headers(1, GET), SERVED),
+    ("9218 7.1 PRIORITY_UPDATE of 3 bytes", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0"),
+     goaway(FRAME_SIZE_ERROR)),
+    ("9218 7.1 PRIORITY_UPDATE of as many as may be", b"".join(
+        frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", i) + b"u=1") for i in range(1, 201, 2))
+     + headers(1, GET), SERVED),
+    ("9218 7.1 PRIORITY_UPDATE of one more", b"".join(
+        frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", i) + b"u=1") for i in range(1, 203, 2)),
+     goaway(PROTOCOL_ERROR)),
+    ("9218 7.1 PRIORITY_UPDATE of a pushed stream", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\2u=5"),
+     goaway(PROTOCOL_ERROR)),
 FIRST = [
     ("3.4 no SETTINGS first", PREFACE + headers(1, GET), goaway(PROTOCOL_ERROR)),
     ("3.4 an ACK first", PREFACE + frame(SETTINGS, ACK), goaway(PROTOCOL_ERROR)),
@@ -346,6 +360,58 @@ def test_connection_window(port):
     c.give(0, 1 << 20)
     for st in streams:
         assert len(c.receive(st).body) == 60000
+
+def test_streams_behind_the_own_goaway(port):
+    """6.8: a client that says GOAWAY may go on with what it opens; the end comes with the last of
+    its streams."""
+    c = port()
+    first = c.request("POST", "/", end=False)
+    c.send(frame(GOAWAY, 0, 0, b"\0" * 8))
+    assert all(c.get(f"/{i}").status == 200 for i in range(5))
+    c.send(data(first.number, b"", True))
+    assert c.receive(first).status == 200
+    assert c.rest()[1] == NO_ERROR and c.end == "fin"
+
+
+def test_tables(port):
+    """7541 4.2, 6.3: the client's table becomes smaller and larger again amid responses; each change
+    is told in the next block."""
+    c = port()
+    for size in (4096, 0, 100, 4096, 10, 65536, 0):
+        c.send(settings((HEADER_TABLE_SIZE, size)))
+        c.decoder.max_allowed_table_size = max(size, c.decoder.header_table_size)
+        c.pong()
+        for i in range(3):
+            assert c.get(f"/{i}").status == 200
+        assert c.decoder.header_table_size <= size
+        c.decoder.max_allowed_table_size = size
+
+
+def test_padding_comes_back(port):
+    """6.9.1: padding counts in the windows, and gives its room back like what is between."""
+    c = port()
+    c.until(lambda: c.acks)
+    st = c.request("POST", "/", end=False)
+    one = frame(DATA, PADDED, 1, padded(b"x", 255))
+    for _ in range(3000):
+        while min(st.credit, c.credit) < 257:
+            c.take()
+        st.credit -= 257
+        c.credit -= 257
+        c.send(one)
+    c.send(data(1, b"", True))
+    assert c.receive(st).status == 200
+
+
+def test_updates_before_their_streams(port):
+    """9218 7.1: as many as it likes, as long as the streams are opened, or passed over."""
+    c = port()
+    for i in range(1, 1000, 4):
+        c.send(frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", i) + b"u=1"))
+        c.send(frame(PRIORITY_UPDATE, 0, 0, struct.pack(">I", i + 2) + b"u=1"))
+        c.next = i + 2
+        assert c.get().status == 200
+
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["h2c", "tls"])
