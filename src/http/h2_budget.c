@@ -9,14 +9,30 @@
 
 enum { BUDGET = 2000, BUDGET_A_SECOND = 200 };
 
+#define UNIT_TIME (WEIR_SEC / BUDGET_A_SECOND)
+
+/* What would come to a budget that is full is lost, and so is the time for it. */
+static void fill(struct h2_conn *c, int64_t units)
+{
+    c->budget += units;
+    if (c->budget < BUDGET)
+        return;
+    c->budget = BUDGET;
+    c->budget_at = rt_now();
+}
+
+/* Time that is not enough for one unit counts later. */
+static void refill(struct h2_conn *c)
+{
+    int64_t units = (rt_now() - c->budget_at) / UNIT_TIME;
+
+    c->budget_at += units * UNIT_TIME;
+    fill(c, units);
+}
+
 void h2_spend(struct h2_conn *c, unsigned cost, const char *fault)
 {
-    int64_t now = rt_now(), refill = (now - c->budget_at) / (WEIR_SEC / BUDGET_A_SECOND);
-
-    if (refill > 0) {
-        c->budget = MIN(c->budget + refill, BUDGET);
-        c->budget_at = now;
-    }
+    refill(c);
     c->budget -= cost;
     if (c->budget < 0)
         h2_conn_calm(c, fault);
@@ -24,5 +40,6 @@ void h2_spend(struct h2_conn *c, unsigned cost, const char *fault)
 
 void h2_earn(struct h2_conn *c, unsigned gain)
 {
-    c->budget = MIN(c->budget + gain, BUDGET);
+    if (c->budget < BUDGET)
+        fill(c, gain);
 }

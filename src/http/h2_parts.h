@@ -114,6 +114,7 @@ struct h2_conn {
     bool eof;
     size_t queued;    /* frames to be sent, when the SETTINGS frame at hand began */
     size_t list_size; /* of the field block being decoded */
+    bool unseen;      /* nghttp2 has not told of the last one */
     int err;
     const char *fault;
 
@@ -130,8 +131,8 @@ struct h2_conn {
     /* what a peer may do that costs us */
     int64_t budget, budget_at;
     struct h2_frames frames;
-
     struct h2_priorities *priorities; /* NULL before the first PRIORITY_UPDATE */
+
     /* h2_slow.c: bytes of bodies; bytes that the socket has; where the last body's lie in them */
     uint64_t sent_all, written, last_at;
 
@@ -150,7 +151,6 @@ void h2_session_feed(void *conn);
 void h2_recv_callbacks(nghttp2_session_callbacks *cb);
 void h2_sent_callbacks(nghttp2_session_callbacks *cb);
 
-/* h2_memory.c: once, 0 or WEIR_ENOMEM; for a session of this connection; when that is gone. */
 /* h2_priority.c: PRIORITY_UPDATE. parse: a priority field. begin: a frame begins. update: it has
  * come. open: a request has come, and what was said of it before holds. end: frees what was kept. */
 struct h2_priority {
@@ -164,6 +164,7 @@ void h2_priority_update(struct h2_conn *c, const nghttp2_frame_hd *hd);
 void h2_priority_open(struct h2_conn *c, int32_t id);
 void h2_priority_end(struct h2_conn *c);
 
+/* h2_memory.c: once, 0 or WEIR_ENOMEM; for a session of this connection; when that is gone. */
 must_use int h2_memory_start(void);
 nghttp2_mem h2_memory_of(struct h2_conn *c);
 void h2_memory_end(struct h2_conn *c);
@@ -261,6 +262,7 @@ enum {
     H2_COST_WINDOW = 1,
     H2_COST_EMPTY = 10,
     H2_COST_UNKNOWN = 2,
+    H2_COST_LATE = 10,
     H2_COST_DRIBBLE = 20, /* it asks for a response in pieces of some bytes (CVE-2019-9511) */
     H2_GAIN_DATA = 16,    /* a client that reads may ping once for what it got (gRPC does) */
 };

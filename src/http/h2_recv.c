@@ -9,25 +9,31 @@ enum { LIST_MAX = 4 }; /* a decoded field block above so many times the limit en
 
 /* ---- heads ----------------------------------------------------------------------------------- */
 
-/* The clock of a header block runs from its first byte to its last, whatever frames it comes in. */
+/* The clock of a header block runs from its first byte to its last, whatever frames it comes in.
+ * One for a stream that is over is decoded, and of that nghttp2 tells nobody. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *conn)
 {
     struct h2_conn *c = conn;
 
-    if (hd->type == NGHTTP2_HEADERS)
+    if (hd->type == NGHTTP2_HEADERS) {
         c->head_since = rt_now();
+        if (c->unseen && c->server) /* an upstream's answers cross with resets of ours */
+            h2_spend(c, H2_COST_LATE, "too many field blocks for streams that are over");
+        c->unseen = true;
+    }
     if (hd->type == NGHTTP2_SETTINGS)
         c->queued = nghttp2_session_get_outbound_queue_size(session);
+    if (hd->type == NGHTTP2_PRIORITY_UPDATE)
+        h2_priority_begin(c);
     return 0;
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *conn)
 {
-    if (hd->type == NGHTTP2_PRIORITY_UPDATE)
-        h2_priority_begin(c);
     struct h2_conn *c = conn;
 
     (void)session;
+    c->unseen = false;
     c->list_size = 0;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0; /* a response, or trailers: the stream is there */
@@ -120,13 +126,13 @@ static void headers_in(struct h2_conn *c, const nghttp2_frame *frame)
     if (!st->head_in && c->server) {
         h2_priority_open(c, st->id);
         h2_admit_ready(c, st);
+    }
     interim = !c->server && !st->head_in && is_interim(block);
     if (interim && too_many_interim(c, st)) {
         h2_in_free(block);
         return;
     }
     st->head_in |= !interim;
-    }
     h2_stream_push(st, block, ended);
 }
 
@@ -137,7 +143,7 @@ static void data_in(struct h2_conn *c, const nghttp2_frame *frame)
     struct h2_stream *st = h2_stream_by_id(c, frame->hd.stream_id);
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
 
-    if (frame->hd.length == frame->data.padlen && !ended)
+    if (frame->hd.length > 0 && frame->hd.length == frame->data.padlen && !ended)
         h2_spend(c, H2_COST_EMPTY, "too many empty DATA frames");
     if (st != NULL && ended)
         h2_stream_push(st, NULL, true);
@@ -164,6 +170,17 @@ static void check_windows(struct h2_conn *c)
     if (nghttp2_session_get_outbound_queue_size(c->session) > c->queued + 1)
         h2_conn_wrong(c, NGHTTP2_FLOW_CONTROL_ERROR,
                       "SETTINGS that make a window larger than 2^31-1");
+}
+
+/* The first ones have to be, and so has the answer to ours. */
+static void settings_in(struct h2_conn *c, bool answer)
+{
+    if (c->greeted && !answer)
+        h2_spend(c, H2_COST_SETTINGS, "too many SETTINGS frames");
+    c->greeted = true;
+    check_windows(c);
+    settle_limit(c);
+    h2_squeeze_opened(c);
 }
 
 /* Ours belong to us, the client's to it: a server can only reset what we have opened. */
@@ -208,11 +225,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         h2_spend(c, H2_COST_PING, "too many GOAWAY frames");
         break;
     case NGHTTP2_SETTINGS:
-        c->greeted = true;
-        check_windows(c);
-        settle_limit(c);
-        h2_squeeze_opened(c);
-        h2_spend(c, H2_COST_SETTINGS, "too many SETTINGS frames");
+        settings_in(c, (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0);
         break;
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -238,10 +251,13 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
     struct h2_stream *st = h2_stream_by_id(c, frame->hd.stream_id);
 
     (void)session;
-    (void)error;
+    c->unseen = false;
     if (st != NULL)
         st->malformed = true;
-    h2_spend(c, H2_COST_WRONG, "too many frames that are wrong");
+    if (error == NGHTTP2_ERR_REFUSED_STREAM) /* more than we take, and it may not know yet */
+        h2_spend(c, H2_COST_RESET, "too many streams that had to be refused");
+    else
+        h2_spend(c, H2_COST_WRONG, "too many frames that are wrong");
     return 0;
 }
 

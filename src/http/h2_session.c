@@ -16,6 +16,10 @@ static nghttp2_option *options;
  * fit. */
 enum { BLOCK_MAX = 16 * 1024 * 1024 };
 
+/* What the budget lets pass (h2_budget.c) is nothing that nghttp2 shall count once more: its bound
+ * of answers is for a peer that takes none, and that of resets is none. */
+enum { ACKS_MAX = 1000 };
+
 static bool make_common(void)
 {
     nghttp2_session_callbacks *cb;
@@ -24,14 +28,14 @@ static bool make_common(void)
         return false;
     h2_recv_callbacks(cb);
     h2_sent_callbacks(cb);
+    h2_priority_callbacks(cb);
     if (h2_memory_start() < 0 || nghttp2_option_new(&options) != 0) {
         nghttp2_session_callbacks_del(cb);
         return false;
     }
-    h2_priority_callbacks(cb);
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_closed_streams(options, 1);
-    nghttp2_option_set_max_outbound_ack(options, 100);
+    nghttp2_option_set_max_outbound_ack(options, ACKS_MAX);
     nghttp2_option_set_max_send_header_block_length(options, BLOCK_MAX);
     nghttp2_option_set_max_settings(options, 32);
     nghttp2_option_set_max_continuations(options, H2_CONTINUATIONS * 9 + 9); /* it counts pieces */
@@ -113,7 +117,13 @@ static void give(struct h2_conn *c, const char *from, const char *to)
         h2_conn_wrong(c, NGHTTP2_PROTOCOL_ERROR, nghttp2_strerror((int)n));
 }
 
-/* What nghttp2 leaves out without a word. */
+static bool is_empty_data(const uint8_t *head)
+{
+    return head[3] == NGHTTP2_DATA && (head[0] | head[1] | head[2]) == 0 &&
+           !(head[4] & NGHTTP2_FLAG_END_STREAM);
+}
+
+/* What nghttp2 leaves out without a word, always or where the stream is over. */
 static void spend_on_ignored(struct h2_conn *c)
 {
     uint8_t type = c->frames.kept[3];
@@ -122,6 +132,8 @@ static void spend_on_ignored(struct h2_conn *c)
         h2_spend(c, H2_COST_PRIORITY, "too many priority frames");
     else if (type > NGHTTP2_CONTINUATION && type != NGHTTP2_PRIORITY_UPDATE)
         h2_spend(c, H2_COST_UNKNOWN, "too many frames of unknown types");
+    else if (is_empty_data(c->frames.kept))
+        h2_spend(c, H2_COST_EMPTY, "too many empty DATA frames");
 }
 
 /* Up to each frame that wants a look, so that what came before it has been handled by then. */

@@ -84,42 +84,84 @@ static bool in_time(sem_t *what)
     return sem_timedwait(what, &until) == 0;
 }
 
-/* The third request waits as its server takes two at once, and GOAWAY finds it waiting: it can go
- * elsewhere, and the server, which never heard of it, does not hear of its end either. (RFC 9113
- * 5.1: RST_STREAM for an idle stream would be an error of the connection.) */
-static void waits_when_goaway_comes(void **state)
+/* Three requests have streams, and then the server says that it takes `most` at once. */
+static void three_wait(const char most)
 {
-    static const char two_at_once[] = { 0, 3, 0, 0, 0, 2 };
-    static const char last_is_3[8] = { 0, 0, 0, 3 };
+    const char at_once[] = { 0, 3, 0, 0, 0, most };
     unsigned char preface[24];
 
-    (void)state;
+    atomic_store(&client.go, false);
     sem_init(&client.written, 0, 0);
     sem_init(&client.refused, 0, 0);
     client.fd = raw_pair();
     workers_start(2);
     workers_run(0, serve, NULL);
     assert_true(get_bytes(preface, sizeof preface));
-    say(SETTINGS, 0, 0, two_at_once, sizeof two_at_once);
+    say(SETTINGS, 0, 0, at_once, sizeof at_once);
     hear(SETTINGS, ACK, 0);
     atomic_store(&client.go, true);
-    hear(HEADERS, 0, 1);
-    hear(HEADERS, 0, 3);
     for (int i = 0; i < 3; i++)
         assert_true(in_time(&client.written));
-    settle();
-    say(GOAWAY, 0, 0, last_is_3, sizeof last_is_3);
-    assert_true(in_time(&client.refused));
-    say(HEADERS, END_STREAM | END_HEADERS, 1, "\x88", 1); /* :status 200 */
-    say(PING, 0, 0, "12345678", 8);
-    for (struct raw_frame f = next_frame(); f.type != PING; f = next_frame())
-        assert_int_not_equal(f.type, RST_STREAM);
-    say(PING, 0, 0, "12345678", 8);
-    for (struct raw_frame f = next_frame(); f.type != PING; f = next_frame())
-        assert_int_not_equal(f.type, RST_STREAM);
+}
+
+static void hang_up(void)
+{
     close(raw_fd);
     workers_join();
     workers_stop();
+}
+
+static void answer(unsigned stream)
+{
+    say(HEADERS, END_STREAM | END_HEADERS, stream, "\x88", 1); /* :status 200 */
+}
+
+/* All that was said is known there, and was answered by no frame of this type. */
+static void settle_without(unsigned type)
+{
+    say(PING, 0, 0, "12345678", 8);
+    for (struct raw_frame f = next_frame(); f.type != PING; f = next_frame())
+        assert_int_not_equal(f.type, type);
+}
+
+/* The third request waits as its server takes two at once, and GOAWAY finds it waiting: it can go
+ * elsewhere, and the server, which never heard of it, does not hear of its end either. (RFC 9113
+ * 5.1: RST_STREAM for an idle stream would be an error of the connection.) */
+static void waits_when_goaway_comes(void **state)
+{
+    static const char last_is_3[8] = { 0, 0, 0, 3 };
+
+    (void)state;
+    three_wait(2);
+    hear(HEADERS, 0, 1);
+    hear(HEADERS, 0, 3);
+    settle();
+    say(GOAWAY, 0, 0, last_is_3, sizeof last_is_3);
+    assert_true(in_time(&client.refused));
+    answer(1);
+    settle_without(RST_STREAM);
+    settle_without(RST_STREAM);
+    hang_up();
+}
+
+/* A server may take none for a while (RFC 9113 6.5.2). */
+static void waits_until_the_server_takes_some(void **state)
+{
+    static const char two_at_once[] = { 0, 3, 0, 0, 0, 2 };
+
+    (void)state;
+    three_wait(0);
+    settle_without(HEADERS);
+    settle_without(HEADERS);
+    say(SETTINGS, 0, 0, two_at_once, sizeof two_at_once);
+    hear(HEADERS, 0, 1);
+    hear(HEADERS, 0, 3);
+    settle_without(HEADERS);
+    answer(1);
+    hear(HEADERS, 0, 5);
+    answer(3);
+    answer(5);
+    hang_up();
 }
 
 /* The frame that fills the buffer of a write: nghttp2 tells of it only when it is asked for the
@@ -154,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(waits_when_goaway_comes),
+        cmocka_unit_test(waits_until_the_server_takes_some),
         cmocka_unit_test(a_head_that_fills_the_buffer),
     };
 

@@ -116,6 +116,9 @@ def hpack_bomb(c):
     c.send(headers(1, block(GET) + bomb))
 
 
+# a stream that the proxy has reset: what comes for it may have been on its way
+OVER = headers(1, POST + [("content-length", "1")], end=False) + data(1, b"ab")
+
 FLOODS = [
     ("rapid reset", rapid_reset),
     ("resets provoked: a length that does not match", provoked(
@@ -136,6 +139,8 @@ FLOODS = [
     ("WINDOW_UPDATE on a stream", on_stream(update(1, 1))),
     ("empty DATA", on_stream(data(1))),
     ("empty DATA, padded", on_stream(frame(DATA, PADDED, 1, b"\x05\0\0\0\0\0"))),
+    ("empty DATA on a stream that is over", on_stream(data(1), opening=OVER)),
+    ("trailers for a stream that is over", on_stream(headers(1, [("a", "b")]), opening=OVER)),
     ("GOAWAY", on_stream(frame(GOAWAY, 0, 0, b"\0" * 8))),
     ("unknown frames", repeat(frame(0xbb, 0, 0, b"x"))),
     ("CONTINUATION", continuation(False)),
@@ -161,6 +166,54 @@ def test_floods(weir, silent, flood):
     other = h2(proxy)
     assert other.get("not a path").status in (400, None), "others are served"
     assert not grew(proxy, before, 4 * MIB)
+
+
+# docs/http2.md: what a frame costs of the 2,000 that a connection has at first
+PRICES = [
+    ("RST_STREAM", 10, lambda i: headers(i, GET) + reset(i)),
+    ("PING", 10, lambda i: ping()),
+    ("PING answers", 10, lambda i: ping(flags=ACK)),
+    ("SETTINGS", 20, lambda i: settings()),
+    ("empty DATA", 10, lambda i: headers(1, POST, end=False) if i == 1 else data(1)),
+    ("PRIORITY", 2, lambda i: frame(PRIORITY, 0, 9, b"\0\0\0\3\0")),
+    ("PRIORITY_UPDATE", 2, lambda i: frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1u=1")),
+    ("unknown frames", 2, lambda i: frame(0xbb, 0, 0, b"x")),
+    ("WINDOW_UPDATE", 1, lambda i: update(0, 1)),
+]
+PROVOKED = [
+    ("a length that does not match", 20, lambda i: headers(
+        i, POST + [("content-length", "1")], end=False) + data(i, b"ab")),
+    ("a window above 2^31-1", 40, lambda i: headers(i, POST, end=False) + update(i, (1 << 31) - 1)),
+    ("a malformed head", 40, lambda i: headers(i, GET + [("connection", "close")])),
+]
+
+
+@pytest.mark.parametrize("price, make, provoked", [p[1:] + (p in PROVOKED,) for p in PRICES + PROVOKED],
+                         ids=[p[0] for p in PRICES + PROVOKED])
+def test_prices(weir, origin, price, make, provoked):
+    """What can be paid is no flood, whatever else nghttp2 counts: the connection goes on."""
+    c = h2(weir("--h2c", "--workers", 1, origin()))
+    c.until(lambda: c.acks)
+    streams = [c.stream(i) for i in odd(2000 // price)]
+    c.send(b"".join(make(st.number) for st in streams))
+    if provoked:
+        c.until(lambda: all(st.reset for st in streams))
+    assert c.get("/after").status == 200
+
+
+def test_resets_of_what_was_read(weir, origin):
+    """Who reads of a response before it resets that has paid for it, however often."""
+    body = b"x" * 100000
+    c = h2(weir("--h2c", origin(serve(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+                                      + body))), settings=((INITIAL_WINDOW_SIZE, 40000),))
+    c.auto_credit = False
+    for _ in range(400):
+        st = c.request()
+        c.until(lambda: len(st.body) == 40000)
+        c.send(reset(st.number))
+        c.give(0, 40000)
+    c.auto_credit = True
+    assert c.get().body == body
 
 
 def test_others_are_served(weir, origin):
