@@ -14,10 +14,11 @@ import pytest
 from weirtest import Origin, Proxy, serve
 from weirtest.h2 import (
     ACK, CANCEL, COMPRESSION_ERROR, CONTINUATION, DATA, ENABLE_PUSH, END_HEADERS, END_STREAM,
-    FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE,
-    NO_ERROR, PADDED, PING, PREFACE, PRIORITY, PRIORITY_UPDATE, PROTOCOL_ERROR, PUSH_PROMISE,
-    RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, WITH_PRIORITY, Silent, block, data, ended,
-    field, frame, h2, head, headers, number, ping, reset, settings, update)
+    ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HEADERS, HEADER_TABLE_SIZE,
+    INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, NO_ERROR, PADDED, PING, PREFACE, PRIORITY,
+    PRIORITY_UPDATE, PROTOCOL_ERROR, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM_CLOSED, Silent,
+    WINDOW_UPDATE, WITH_PRIORITY, block, data, ended, field, frame, h2, head, headers, number,
+    ping, reset, settings, update)
 from weirtest.tls import Authority
 
 GET = head()
@@ -42,6 +43,12 @@ def split(fields, *cuts, last=END_HEADERS, end=True):
     for i, piece in enumerate(pieces[1:], 2):
         out += frame(CONTINUATION, last if i == len(pieces) else 0, 1, piece)
     return out
+
+
+def tail(n):
+    """Where to cut a GET so that n frames of a byte follow."""
+    size = len(block(GET))
+    return range(size - n, size)
 
 
 def padded(payload, n, lie=None):
@@ -84,6 +91,8 @@ CASES = [
     ("4.3 a smaller table", headers(1, b"\x20\x3f\xe1\x1f" + block(GET)), SERVED),
     ("4.3 a block of many frames", split(GET, 1, 9, 20), SERVED),
     ("4.3 a block with an empty frame", split(GET, 0, 5, 5), SERVED),
+    ("4.3 a block whose frames have a byte each", split(GET, *tail(8)), SERVED),
+    ("4.3 a block in more frames than we take", split(GET, *tail(9)), goaway(ENHANCE_YOUR_CALM)),
     ("4.3 DATA amid a block", frame(HEADERS, 1, 1, block(GET)) + data(1, b"x"),
      goaway(PROTOCOL_ERROR)),
     ("4.3 HEADERS amid a block", frame(HEADERS, 1, 1, block(GET)) + headers(3, GET),
@@ -155,6 +164,8 @@ CASES = [
     ("6.8 GOAWAY of 7 bytes", frame(GOAWAY, 0, 0, b"\0" * 7), goaway(FRAME_SIZE_ERROR)),
     ("6.8 streams before GOAWAY are served", headers(1, GET) + frame(GOAWAY, 0, 0, b"\0" * 8),
      ("served, then closed",)),
+    ("6.8 a stream behind the client's own GOAWAY", OPEN + frame(GOAWAY, 0, 0, b"\0" * 8)
+     + headers(3, GET), 3),
     ("6.9 WINDOW_UPDATE of 0 on a stream", OPEN + update(1, 0),
      (("rst", PROTOCOL_ERROR), ("goaway", PROTOCOL_ERROR))),
     ("6.9 WINDOW_UPDATE of 0 on the connection", update(0, 0), goaway(PROTOCOL_ERROR)),
@@ -177,17 +188,6 @@ CASES = [
      + frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1u=5"), SERVED),
     ("9218 7.1 PRIORITY_UPDATE of an idle stream", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1u=0")
      + headers(1, GET), SERVED),
-    ("9218 7.1 PRIORITY_UPDATE on a stream", OPEN + frame(PRIORITY_UPDATE, 0, 1, b"\0\0\0\1u=5"),
-     goaway(PROTOCOL_ERROR)),
-    ("9218 7.1 PRIORITY_UPDATE for stream 0", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\0u=5"),
-     goaway(PROTOCOL_ERROR)),
-]
-
-# what takes the place of the preface, or follows it; only where TLS says that it is HTTP/2
-PREFACES = [
-    ("3.4 another preface", PREFACE[:-2] + b"\n\n" + settings(), goaway(PROTOCOL_ERROR)),
-    ("3.4 a request of HTTP/1", b"GET / HTTP/1.1\r\nHost: origin.test\r\n\r\n", goaway(PROTOCOL_ERROR)),
-]
     ("9218 7.1 PRIORITY_UPDATE that cannot be read", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1\"u=9,")
      + headers(1, GET), SERVED),
     ("9218 7.1 PRIORITY_UPDATE that is long", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\1" + b"a," * 500)
@@ -202,6 +202,17 @@ PREFACES = [
      goaway(PROTOCOL_ERROR)),
     ("9218 7.1 PRIORITY_UPDATE of a pushed stream", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\2u=5"),
      goaway(PROTOCOL_ERROR)),
+    ("9218 7.1 PRIORITY_UPDATE on a stream", OPEN + frame(PRIORITY_UPDATE, 0, 1, b"\0\0\0\1u=5"),
+     goaway(PROTOCOL_ERROR)),
+    ("9218 7.1 PRIORITY_UPDATE for stream 0", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\0u=5"),
+     goaway(PROTOCOL_ERROR)),
+]
+
+# what takes the place of the preface, or follows it; only where TLS says that it is HTTP/2
+PREFACES = [
+    ("3.4 another preface", PREFACE[:-2] + b"\n\n" + settings(), goaway(PROTOCOL_ERROR)),
+    ("3.4 a request of HTTP/1", b"GET / HTTP/1.1\r\nHost: origin.test\r\n\r\n", goaway(PROTOCOL_ERROR)),
+]
 FIRST = [
     ("3.4 no SETTINGS first", PREFACE + headers(1, GET), goaway(PROTOCOL_ERROR)),
     ("3.4 an ACK first", PREFACE + frame(SETTINGS, ACK), goaway(PROTOCOL_ERROR)),
@@ -350,17 +361,6 @@ def test_settings_in_order(port):
     assert len(c.receive(st).body) == 60000
 
 
-def test_connection_window(port):
-    """6.9.1: all streams together send no more than the connection's window."""
-    c = port(settings=((INITIAL_WINDOW_SIZE, 1 << 20),), credit=False)
-    streams = [c.request("GET", "/big") for _ in range(3)]
-    c.until(lambda: c.window == 0)
-    c.pong()
-    assert sum(len(st.body) for st in streams) == 65535
-    c.give(0, 1 << 20)
-    for st in streams:
-        assert len(c.receive(st).body) == 60000
-
 def test_streams_behind_the_own_goaway(port):
     """6.8: a client that says GOAWAY may go on with what it opens; the end comes with the last of
     its streams."""
@@ -412,6 +412,17 @@ def test_updates_before_their_streams(port):
         c.next = i + 2
         assert c.get().status == 200
 
+
+def test_connection_window(port):
+    """6.9.1: all streams together send no more than the connection's window."""
+    c = port(settings=((INITIAL_WINDOW_SIZE, 1 << 20),), credit=False)
+    streams = [c.request("GET", "/big") for _ in range(3)]
+    c.until(lambda: c.window == 0)
+    c.pong()
+    assert sum(len(st.body) for st in streams) == 65535
+    c.give(0, 1 << 20)
+    for st in streams:
+        assert len(c.receive(st).body) == 60000
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["h2c", "tls"])

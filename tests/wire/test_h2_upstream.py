@@ -93,6 +93,44 @@ def test_as_many_as_the_peer_allows(weir, origin, most):
     assert max(worst) <= most and len(o.conns) == -(-15 // most)
 
 
+def test_peer_that_takes_none_for_a_while(weir, origin):
+    """SETTINGS fall to 0 amid a request: that ends in order, new ones go elsewhere, until they rise
+    again (RFC 9113 6.5.2)."""
+    none, both, back = threading.Event(), threading.Event(), threading.Event()
+
+    def take(peer, most):
+        peer.send(wire.settings((wire.MAX_CONCURRENT_STREAMS, most)))
+        peer.ping()
+
+    def first(peer):
+        st = peer.accept()
+        take(peer, 0)
+        none.set()
+        assert both.wait(10)
+        st.answer(200, b"first")
+        take(peer, 100)
+        back.set()
+        peer.accept().answer(200, b"back")
+        peer.wait_end()
+
+    def second(peer):
+        st = peer.accept()
+        take(peer, 0)
+        st.answer(200, b"second")
+        peer.wait_end()
+    o = origin(h2_script(first), h2_script(second))
+    p = weir(H2, o)
+    c = p.client()
+    c.send(request("POST"))
+    assert none.wait(10)
+    assert get(p, method="POST").body == b"second"
+    both.set()
+    assert c.receive("POST").body == b"first"
+    assert back.wait(10)
+    assert get(p, method="POST").body == b"back"
+    assert [len(c.requests) for c in o.conns] == [2, 1]
+
+
 def test_others_wait_for_the_settings(weir, origin):
     """One connection is opened; its first request goes at once, others when it is known how many it
     takes."""
@@ -492,6 +530,8 @@ BAD_HEADS = [
     ("two lengths", [(":status", "200"), ("content-length", "1"), ("content-length", "2")]),
     ("no number as length", [(":status", "200"), ("content-length", "1x")]),
     ("101", [(":status", "101")]),
+    ("an interim head that ends the stream", [(":status", "103"), ("link", "</a>")]),
+    ("100 that ends the stream", [(":status", "100")]),
 ]
 
 
