@@ -69,11 +69,22 @@ static const char *set_peer(struct proxy *p, weir_str *field, const char *value)
     return NULL;
 }
 
+/* A host as it stands in front of a port; of IPv6 without the brackets, as in certificates. */
+static bool is_host(const char *value)
+{
+    char name[320], v6[320];
+
+    snprintf(name, sizeof name, "%.300s:1", value);
+    snprintf(v6, sizeof v6, "[%.300s]:1", value);
+    return value[0] != '\0' && strncmp(value, "unix:", 5) != 0 &&
+           (weir_check_address(name) == NULL || weir_check_address(v6) == NULL);
+}
+
 static const char *set_upstream_tls(void *state, const char *value)
 {
     struct proxy *p = state;
 
-    return value[0] != '\0' ? set_peer(p, &p->peer.sni, value) : "must be a name or an address";
+    return is_host(value) ? set_peer(p, &p->peer.sni, value) : "must be a name or an address";
 }
 
 static const char *set_ca(void *state, const char *value)
@@ -217,8 +228,10 @@ static const char *add_error_page(void *state, const char *value)
 
     if (p->page_count == WEIR_ERROR_PAGES)
         return "there are too many (16 at most)";
-    if (*end != '=' || end[1] == '\0' || end - value != (status > 9 ? 3 : 1))
+    if (value[0] < '0' || *end != '=' || end[1] == '\0' || end - value != (status > 9 ? 3 : 1))
         return "must be STATUS=FILE (404=missing.html, 5=sorry.html)";
+    if (status != 4 && status != 5 && (status < 400 || status > 599))
+        return "that status is no error's: 400 to 599, or 4 or 5 for all of a class";
     p->pages[p->page_count++] = (struct weir_error_page){ .status = (int)status, .file = end + 1 };
     return NULL;
 }
@@ -230,6 +243,7 @@ static const struct weir_option options[] = {
         .help = "1.2.3.4:80, [::1]:80, :80 (all), host:80, unix:/path; may be repeated "
                 "[127.0.0.1:8080]",
         .set = add_listen,
+        .repeats = true,
     },
     {
         .name = "h2c",
@@ -243,6 +257,7 @@ static const struct weir_option options[] = {
         .help = "the same, but with TLS (https): needs --cert; may be repeated",
         .set = add_listen_tls,
         .needs = "cert",
+        .repeats = true,
     },
     {
         .name = "cert",
@@ -348,6 +363,7 @@ static const struct weir_option options[] = {
         .help = "what clients get as the body of our own answer with that status, or with 4 or 5 "
                 "of that class, as text/html; may be repeated",
         .set = add_error_page,
+        .repeats = true,
     },
     {
         .value = "UPSTREAM",

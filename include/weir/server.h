@@ -26,6 +26,7 @@ struct weir_option {
 
     bool        required; /* it is a usage error to leave it out */
     const char *needs;    /* or to give it without the option of this name; NULL: it needs none */
+    bool        repeats;  /* each time counts; else it is set anew, with a warning */
 };
 
 /* Makes a server from the command line. Every program understands the options of

@@ -23,16 +23,6 @@ static void check_listen(struct weir_server *sv, const struct weir_service *c)
     }
 }
 
-/* A field value goes out as it is: nothing in it may end the line. */
-static bool is_printable(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text < 0x20 || *text > 0x7e)
-            return false;
-    }
-    return true;
-}
-
 static void check_service(struct weir_server *sv, struct front *f)
 {
     const char *field, *why;
@@ -45,8 +35,6 @@ static void check_service(struct weir_server *sv, struct front *f)
     check_listen(sv, &f->config);
     while ((field = settings_fault(&f->config, &at, &why)) != NULL)
         server_fail(sv, EXIT_FAILED, "weir_server_add: %s: %s", field, why);
-    if (!is_printable(f->config.server_name) || strlen(f->config.server_name) > 200)
-        server_fail(sv, EXIT_FAILED, "weir_server_add: server_name: not short, printable ASCII");
     why = front_check(f, &field);
     if (why != NULL)
         server_fail(sv, EXIT_FAILED, "weir_server_add: %s: %s", field, why);

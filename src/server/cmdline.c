@@ -103,10 +103,23 @@ static void unknown(struct reader *r, const char *arg, weir_str name)
         complain(r, "unknown option %.100s; --help lists them", arg);
 }
 
+/* The last one counts, so that a script may add to what another has written; but nobody shall have
+ * to wonder which. */
+static void note_again(struct reader *r, const struct known *k)
+{
+    bool repeats = k->own != NULL ? k->own->repeats : k->row->kind == OPT_NETS;
+    bool before =
+        k->own != NULL ? r->seen[k->own - r->c->own] : r->c->settings.given[option_number(k->row)];
+
+    if (before && !repeats && k->name != NULL && k->value != NULL)
+        faults_add(&r->c->warnings, "--%s is given more than once: the last one counts", k->name);
+}
+
 static void set(struct reader *r, const struct known *k, const char *value)
 {
     const char *why;
 
+    note_again(r, k);
     if (k->own != NULL) {
         r->seen[k->own - r->c->own] = true;
         why = k->own->set(r->state, value);

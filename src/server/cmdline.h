@@ -16,6 +16,7 @@ struct cmdline {
     struct settings settings;
     enum action action;
     struct faults faults; /* all that is wrong with it */
+    struct faults warnings;
 };
 
 /* Reads it all; `own` and argv must outlive the result. Asking for help or the version wins over

@@ -1,11 +1,16 @@
 /* options.c -- the table, and what its kinds of values look like. */
 #include "server/options.h"
 
+#include <stdio.h>
+
 #include "net/addr.h"
 
 #define PROCESS(member) .place = PLACE_PROCESS, .offset = offsetof(struct process_config, member)
 #define SERVICE(member) \
     .place = PLACE_SERVICE, .offset = offsetof(struct weir_service, member), .field = #member
+
+#define MOST(n)     .most = (n), .wrong = "must be at most " #n
+#define MOST_MIB(n) .most = UINT64_C(n) << 20, .wrong = "must be at most " #n "MiB"
 
 #define TIME(name_, member, fallback_, help_) \
     { \
@@ -15,15 +20,15 @@
 
 /* clang-format off */
 static const struct option_row process_rows[] = {
-    { .name = "workers", .kind = OPT_COUNT, PROCESS(workers), .most = 1024, .value = "N",
+    { .name = "workers", .kind = OPT_COUNT, PROCESS(workers), MOST(1024), .value = "N",
       .fallback = "one per core", .computed = true,
       .help = "threads that run requests; the default follows affinity and cgroup" },
-    { .name = "pool", .kind = OPT_COUNT, PROCESS(pool), .most = 10000000, .off = OFF_ZERO,
+    { .name = "pool", .kind = OPT_COUNT, PROCESS(pool), MOST(10000000), .off = OFF_ZERO,
       .value = "N", .fallback = "512",
       .help = "idle upstream connections of the process; off: none" },
     { .name = "grace", .kind = OPT_TIME, PROCESS(grace), .off = OFF_UNBOUNDED, .value = "TIME",
       .fallback = "30s", .help = "how long running requests may take after SIGTERM" },
-    { .name = "backlog", .kind = OPT_COUNT, PROCESS(backlog), .most = 1u << 20, .value = "N",
+    { .name = "backlog", .kind = OPT_COUNT, PROCESS(backlog), MOST(1048576), .value = "N",
       .fallback = "4096", .help = "connections that wait to be accepted, for each listener" },
     { .name = "access-log", .kind = OPT_TEXT, PROCESS(access_log), .value = "off|FILE",
       .fallback = "-", .help = "one line for each request; -: standard output" },
@@ -48,13 +53,13 @@ static const struct option_row time_rows[] = {
 };
 
 static const struct option_row bound_rows[] = {
-    { .name = "max-head", .kind = OPT_SIZE, SERVICE(max_head), .most = 16u << 20, .value = "SIZE",
+    { .name = "max-head", .kind = OPT_SIZE, SERVICE(max_head), MOST_MIB(16), .value = "SIZE",
       .fallback = "32KiB", .help = "a request head: 431 (response heads: twice these four)" },
-    { .name = "max-field", .kind = OPT_SIZE, SERVICE(max_field), .most = 16u << 20, .value = "SIZE",
+    { .name = "max-field", .kind = OPT_SIZE, SERVICE(max_field), MOST_MIB(16), .value = "SIZE",
       .fallback = "16KiB", .help = "one field of it: 431" },
-    { .name = "max-target", .kind = OPT_SIZE, SERVICE(max_target), .most = 16u << 20,
+    { .name = "max-target", .kind = OPT_SIZE, SERVICE(max_target), MOST_MIB(16),
       .value = "SIZE", .fallback = "8KiB", .help = "its target: 414" },
-    { .name = "max-fields", .kind = OPT_COUNT, SERVICE(max_fields), .most = 100000, .value = "N",
+    { .name = "max-fields", .kind = OPT_COUNT, SERVICE(max_fields), MOST(100000), .value = "N",
       .fallback = "100", .help = "its number of fields: 431" },
     { .name = "max-body", .kind = OPT_SIZE, SERVICE(max_body), .off = OFF_UNBOUNDED,
       .value = "SIZE", .fallback = "1GiB", .help = "a request body: 413" },
@@ -71,21 +76,22 @@ static const struct option_row bound_rows[] = {
 };
 
 static const struct option_row retry_rows[] = {
-    { .name = "buffer-request", .kind = OPT_SIZE, SERVICE(buffer_request), .most = 1u << 30,
+    { .name = "buffer-request", .kind = OPT_SIZE, SERVICE(buffer_request), MOST_MIB(1024),
       .off = OFF_UNBOUNDED, .value = "SIZE", .fallback = "off",
       .help = "request bodies are read before an upstream is chosen, up to so much (more: 413)" },
-    { .name = "max-tries", .kind = OPT_COUNT, SERVICE(max_tries), .most = 16, .value = "N",
+    { .name = "max-tries", .kind = OPT_COUNT, SERVICE(max_tries), MOST(16), .value = "N",
       .fallback = "16", .help = "tries of one request; 1: nothing is sent again" },
-    { .name = "replay", .kind = OPT_SIZE, SERVICE(replay), .most = 1u << 30, .off = OFF_UNBOUNDED,
+    { .name = "replay", .kind = OPT_SIZE, SERVICE(replay), MOST_MIB(1024), .off = OFF_UNBOUNDED,
       .value = "SIZE", .fallback = "64KiB",
       .help = "how much of a request body is kept in memory, so that it can be sent again" },
     { .name = "replay-file", .kind = OPT_SIZE, SERVICE(replay_file), .off = OFF_UNBOUNDED,
       .value = "SIZE", .fallback = "off",
       .help = "and so much more of it in a temporary file ($TMPDIR or /tmp)" },
-    { .name = "retry-budget", .kind = OPT_COUNT, SERVICE(retry_percent), .most = 1000,
-      .off = OFF_UNBOUNDED, .value = "PERCENT", .fallback = "20",
-      .help = "of requests: so many tries more, for what an upstream may have seen" },
-    { .name = "retry-rate", .kind = OPT_COUNT, SERVICE(retry_rate), .most = 1000000,
+    { .name = "retry-budget", .kind = OPT_COUNT, SERVICE(retry_percent), .most = 100,
+      .wrong = "a percentage is at most 100", .off = OFF_UNBOUNDED, .value = "PERCENT",
+      .fallback = "20",
+      .help = "of requests, up to 100: so many tries more, for what an upstream may have seen" },
+    { .name = "retry-rate", .kind = OPT_COUNT, SERVICE(retry_rate), MOST(1000000),
       .off = OFF_UNBOUNDED, .value = "N", .fallback = "10",
       .help = "so many a second beside them" },
     TIME("retry-backoff", retry_backoff, "25ms",
@@ -107,7 +113,7 @@ static const struct option_row message_rows[] = {
       .help = "a request that has gone upstream goes on when its client closes, or ends its "
               "direction (nc -N); otherwise it is cancelled at once" },
     { .name = "via", .kind = OPT_FLAG, SERVICE(via), .help = "add Via, both ways" },
-    { .name = "server-name", .kind = OPT_TEXT, SERVICE(server_name), .value = "TEXT",
+    { .name = "server-name", .kind = OPT_FIELD, SERVICE(server_name), .value = "TEXT",
       .fallback = "weir", .help = "Server of our own answers; empty: none" },
 };
 /* clang-format on */
@@ -163,11 +169,30 @@ static bool all_digits(const char *text)
     return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
 }
 
-static bool is_zero(const char *text)
+/* Would a number do, with its unit, if it were 1? Then 0 is too small, and others too large. */
+static bool is_amount(const struct option_row *row, const char *text)
 {
-    size_t zeros = strspn(text, "0");
+    size_t digits = strspn(text, "0123456789");
+    char one[8];
+    weir_dur time;
+    uint64_t size;
 
-    return zeros > 0 && (text[zeros] < '0' || text[zeros] > '9');
+    if (digits == 0 || snprintf(one, sizeof one, "1%s", text + digits) >= (int)sizeof one)
+        return false;
+    if (row->kind == OPT_TIME)
+        return weir_parse_dur(one, &time);
+    return (row->kind == OPT_SIZE || one[1] == '\0') && weir_parse_size(one, &size);
+}
+
+/* What is wrong with a number that is none of those that can be. */
+static const char *refuse_amount(const struct option_row *row, const char *text, const char *other)
+{
+    if (!is_amount(row, text))
+        return other;
+    if (text[strspn(text, "0")] >= '1' && text[strspn(text, "0")] <= '9')
+        return row->wrong != NULL ? row->wrong : "that is too large";
+    return row->off == OFF_REFUSED ? "must be more than 0"
+                                   : "must be more than 0; \"off\" switches it off";
 }
 
 static const char *read_time(const struct option_row *row, const char *text, weir_dur *out)
@@ -176,18 +201,16 @@ static const char *read_time(const struct option_row *row, const char *text, wei
         return "it cannot be switched off";
     if (weir_parse_dur(text, out))
         return NULL;
-    if (is_zero(text))
-        return "must be more than 0; \"off\" switches it off";
-    if (all_digits(text))
+    if (all_digits(text) && text[strspn(text, "0")] != '\0')
         return "a number needs a unit (500ms, 5s, 2m, 1h)";
-    return "not a time (500ms, 5s, 2m, 1h)";
+    return refuse_amount(row, all_digits(text) ? "0s" : text, "not a time (500ms, 5s, 2m, 1h)");
 }
 
 static const char *check_number(const struct option_row *row, uint64_t n)
 {
     if (n == WEIR_UNLIMITED)
         return row->off == OFF_REFUSED ? "it cannot be switched off" : NULL;
-    return row->most > 0 && n > row->most ? "that is too large" : NULL;
+    return row->most > 0 && n > row->most ? row->wrong : NULL;
 }
 
 static const char *read_number(const struct option_row *row, const char *text, uint64_t *out)
@@ -200,12 +223,8 @@ static const char *read_number(const struct option_row *row, const char *text, u
     }
     if ((!count || all_digits(text) || strcmp(text, "off") == 0) && weir_parse_size(text, out))
         return check_number(row, *out);
-    if (is_zero(text))
-        return row->off == OFF_REFUSED ? "must be more than 0"
-                                       : "must be more than 0; \"off\" switches it off";
-    if (all_digits(text))
-        return "that is too large";
-    return count ? "not a number" : "not a size (4096, 512B, 16KiB, 1MiB, 2GiB)";
+    return refuse_amount(row, text,
+                         count ? "not a number" : "not a size (4096, 512B, 16KiB, 1MiB, 2GiB)");
 }
 
 /* The choices are numbered in the order of help, as the constants are. */
@@ -249,10 +268,14 @@ static const char *add_net(const char *text, const char **nets)
     return why != NULL ? why : "there are too many (16 at most)";
 }
 
-static const char *read_text(const char *text, const char **out)
+/* A field value goes out as it is: nothing in it may end the line. */
+static const char *check_field(const char *text)
 {
-    *out = text;
-    return NULL;
+    size_t n = 0;
+
+    while (text != NULL && text[n] >= 0x20 && text[n] <= 0x7e)
+        n++;
+    return text == NULL || (text[n] == '\0' && n <= 200) ? NULL : "not short, printable ASCII";
 }
 
 static const char *read_value(const struct option_row *row, void *place, const char *value)
@@ -264,7 +287,9 @@ static const char *read_value(const struct option_row *row, void *place, const c
     case OPT_COUNT:
         return read_number(row, value, place);
     case OPT_TEXT:
-        return read_text(value, place);
+    case OPT_FIELD:
+        *(const char **)place = value;
+        return row->kind == OPT_FIELD ? check_field(value) : NULL;
     case OPT_CHOICE:
         return read_choice(row, value, place);
     case OPT_NETS:
@@ -311,7 +336,7 @@ static size_t size_of(enum option_kind kind)
         [OPT_TIME] = sizeof(weir_dur),
         [OPT_SIZE] = sizeof(uint64_t),
         [OPT_COUNT] = sizeof(uint64_t),
-        [OPT_TEXT] = sizeof(char *),
+        [OPT_TEXT ... OPT_FIELD] = sizeof(char *),
         [OPT_CHOICE] = sizeof(unsigned), /* of any enum */
         [OPT_NETS] = WEIR_TRUSTED * sizeof(char *),
         [OPT_FLAG] = sizeof(bool),
@@ -357,6 +382,8 @@ static const char *row_fault(const struct option_row *row, const void *place)
         return check_number(row, *(const uint64_t *)place);
     if (row->kind == OPT_CHOICE)
         return *(const unsigned *)place >= choices(row) ? "no such value" : NULL;
+    if (row->kind == OPT_FIELD)
+        return check_field(*(char *const *)place);
     return NULL;
 }
 

@@ -10,7 +10,16 @@
 
 #include "base/base.h"
 
-enum option_kind { OPT_TIME, OPT_SIZE, OPT_COUNT, OPT_TEXT, OPT_CHOICE, OPT_NETS, OPT_FLAG };
+enum option_kind {
+    OPT_TIME,
+    OPT_SIZE,
+    OPT_COUNT,
+    OPT_TEXT,
+    OPT_FIELD, /* a text that goes out as the value of a field */
+    OPT_CHOICE,
+    OPT_NETS, /* more, each time that it is given */
+    OPT_FLAG,
+};
 enum option_place { PLACE_PROCESS, PLACE_SERVICE };
 
 /* What `off` means for an option: nothing (refused), no bound, or zero. */
@@ -25,7 +34,7 @@ struct option_row {
     enum option_off off;
     uint64_t most;        /* OPT_SIZE, OPT_COUNT: no larger ones; 0: no limit */
     const char *value;    /* how help calls it; NULL: a flag. OPT_CHOICE: what it may be, a|b|c */
-    const char *wrong;    /* OPT_CHOICE: said of anything else */
+    const char *wrong;    /* OPT_CHOICE: said of anything else; with `most`: of what is larger */
     const char *fallback; /* the default as one would write it; NULL: none */
     bool computed;        /* the default is found elsewhere; `fallback` describes it */
     const char *help;

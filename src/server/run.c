@@ -294,6 +294,14 @@ static int print_text(const struct cmdline *c)
     return printed ? EXIT_CLEAN : EXIT_FAILED;
 }
 
+static void say_warnings(const struct weir_server *sv)
+{
+    const struct faults *f = &sv->cmdline.warnings;
+
+    for (const char *at = NULL; (at = faults_next(f, at)) != NULL;)
+        log_say("%s: warning: %s", sv->cmdline.program, at);
+}
+
 static void say_faults(const struct weir_server *sv)
 {
     const struct faults *f = &sv->faults;
@@ -311,6 +319,7 @@ static int run(struct weir_server *sv)
 
     if (sv->cmdline.action > ACTION_TEST)
         return print_text(&sv->cmdline);
+    say_warnings(sv);
     server_check(sv);
     if (test)
         server_test(sv);

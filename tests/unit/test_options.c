@@ -37,7 +37,12 @@ static const struct weir_option own_options[] = {
     { .name = "colour", .value = "NAME", .help = "paint", .set = set_colour },
     { .name = "loud", .help = "shout", .set = set_loud },
     { .name = "echo", .help = "shout again", .set = set_loud, .needs = "loud" },
-    { .name = "brush", .value = "N", .help = "paint", .set = add_operand, .needs = "colour" },
+    { .name = "brush",
+      .value = "N",
+      .help = "paint",
+      .set = add_operand,
+      .needs = "colour",
+      .repeats = true },
     { .value = "THING", .help = "things", .set = add_operand, .required = true },
     { .name = NULL },
 };
@@ -94,6 +99,7 @@ static void values_go_to_their_places(void **state)
         { { "--max-connections", "off" }, FOR(max_connections), WEIR_UNLIMITED },
         { { "--max-per-client", "5" }, FOR(max_per_client), 5 },
         { { "--min-rate", "1KiB" }, FOR(min_rate), 1024 },
+        { { "--retry-budget", "100" }, FOR(retry_percent), 100 },
     };
     struct cmdline c;
     uint64_t got;
@@ -156,14 +162,23 @@ static void errors_say_what_to_do(void **state)
         { { "--qqqqqqqq" }, "unknown option --qqqqqqqq; --help lists them" },
         { { "-x" }, "unknown option -x; --help lists them" },
         { { "--max-head", "off" }, "--max-head: \"off\": it cannot be switched off" },
-        { { "--max-head", "1GiB" }, "--max-head: \"1GiB\": that is too large" },
+        { { "--max-head", "1GiB" }, "--max-head: \"1GiB\": must be at most 16MiB" },
         { { "--max-head", "1k" },
           "--max-head: \"1k\": not a size (4096, 512B, 16KiB, 1MiB, 2GiB)" },
         { { "--max-fields", "0" }, "--max-fields: \"0\": must be more than 0" },
         { { "--max-fields", "1KiB" }, "--max-fields: \"1KiB\": not a number" },
         { { "--max-fields", "99999999999999999999999" },
-          "--max-fields: \"99999999999999999999999\": that is too large" },
-        { { "--workers", "1000000" }, "--workers: \"1000000\": that is too large" },
+          "--max-fields: \"99999999999999999999999\": must be at most 100000" },
+        { { "--workers", "1000000" }, "--workers: \"1000000\": must be at most 1024" },
+        { { "--retry-budget", "200" }, "--retry-budget: \"200\": a percentage is at most 100" },
+        { { "--max-body", "99999999999GiB" }, "--max-body: \"99999999999GiB\": that is too large" },
+        { { "--timeout-idle", "99999999999999h" },
+          "--timeout-idle: \"99999999999999h\": that is too large" },
+        { { "--timeout-idle", "0.5s" },
+          "--timeout-idle: \"0.5s\": not a time (500ms, 5s, 2m, 1h)" },
+        { { "--max-fields", "0x10" }, "--max-fields: \"0x10\": not a number" },
+        { { "--max-fields", "1B" }, "--max-fields: \"1B\": not a number" },
+        { { "--server-name", "a\r\nb" }, "--server-name: \"a\r\nb\": not short, printable ASCII" },
         { { "--workers", "off" }, "--workers: \"off\": it cannot be switched off" },
         { { "--pool", "-1" }, "--pool: \"-1\": not a number" },
         { { "--via=yes" }, "--via: it takes no value" },
@@ -226,6 +241,31 @@ static void own_options_are_read(void **state)
     assert_string_equal(own.operands[1], "-");
     assert_string_equal(own.operands[2], "--colour");
     assert_int_equal(c.settings.process.workers, 2);
+}
+
+/* The last one counts, and nobody has to wonder which. */
+static void what_is_given_again(void **state)
+{
+    static const struct {
+        const char *args[ARGS + 1], *want;
+    } cases[] = {
+        { { "x", "--workers", "3", "--workers=4" },
+          "--workers is given more than once: the last one counts" },
+        { { "x", "--colour=blue", "--colour", "green" },
+          "--colour is given more than once: the last one counts" },
+        { { "x", "y", "--trusted=::1", "--trusted=::2" }, "" },
+        { { "x", "--brush=1", "--brush=2", "--colour=blue" }, "" },
+        { { "x", "--loud", "--loud", "--via", "--via" }, "" },
+    };
+    struct cmdline c;
+    struct own own;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        read_line(&c, cases[i].args, &own);
+        assert_string_equal(c.faults.text, "");
+        assert_string_equal(c.warnings.text, cases[i].want);
+    }
 }
 
 static void own_errors(void **state)
@@ -483,6 +523,7 @@ int main(void)
         cmocka_unit_test(a_network_is_checked),
         cmocka_unit_test(too_many_networks),
         cmocka_unit_test(own_options_are_read),
+        cmocka_unit_test(what_is_given_again),
         cmocka_unit_test(own_errors),
         cmocka_unit_test(one_mistake_is_one_error),
         cmocka_unit_test(help_wins_over_errors),

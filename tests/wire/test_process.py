@@ -61,6 +61,12 @@ WRONG = [
     *((["proxy", "--max-fields", v, UP], "--max-fields") for v in ("0", "-1", "x", "1KiB", "")),
     *((["proxy", "--workers", v, UP], "--workers") for v in ("0", "-1", "x", "1000000", "", "2x")),
     *((["proxy", "--pool", v, UP], "--pool") for v in ("-1", "x")),
+    (["proxy", "--retry-budget", "200", UP], "--retry-budget.*percentage.*100"),
+    (["proxy", "--timeout-send", "99999999999999h", UP], "--timeout-send.*too large"),
+    (["proxy", "--max-body", "99999999999GiB", UP], "--max-body.*too large"),
+    *((["proxy", "--server-name", v, UP], "--server-name") for v in ("a\r\nX: b", "\xe9", "x" * 201)),
+    *((["proxy", "--error-page", v + "=page.html", UP], "--error-page") for v in (
+        "", "x", "200", "399", "600", "1", "3", "6", "44", "-404", "+404", " 404", "4 ", "4044", "9" * 30)),
 ]
 
 
@@ -72,6 +78,26 @@ def test_wrong_usage(tmp_path, args, words):
     assert done.returncode == 2, done
     assert done.stdout == "" and re.search(words, done.stderr), done.stderr
     assert len(done.stderr.splitlines()) <= 4 or not args
+
+
+@quick
+@pytest.mark.parametrize("option, first, last", [("--workers", "2", "1"), ("--timeout-idle", "1s", "1s"), ("--health", "tcp", "off")])
+def test_given_more_than_once(tmp_path, option, first, last):
+    """Scripts add to what others have written: the last one counts, and nobody has to wonder which."""
+    done = run(tmp_path, "proxy", "-t", option, first, UP, f"{option}={last}")
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [f"weir: warning: {option} is given more than once: the last one counts",
+                                        "configuration ok"]
+    done = run(tmp_path, "proxy", "-t", option, first, UP, f"{option}=nonsense")
+    assert done.returncode == 2 and f"{option}: \"nonsense\"" in done.stderr
+
+
+@quick
+def test_what_may_be_given_more_than_once(tmp_path):
+    (tmp_path / "page").write_text("sorry")
+    done = run(tmp_path, "proxy", "-t", *["--listen", "127.0.0.1:0"] * 2, "--trusted=::1", "--trusted=::2", "--via", "--via",
+               "--error-page", "4=page", "--error-page", "503=page", UP, UP)
+    assert (done.returncode, done.stderr) == (0, "configuration ok\n")
 
 
 @quick
