@@ -196,6 +196,18 @@ static bool names_http(const char *text, size_t len)
     return cr != NULL && memmem(text, (size_t)(cr - text), name, sizeof name - 1) != NULL;
 }
 
+/* A head that is refused before it was parsed has no method yet; but whoever begins with HEAD takes
+ * no body for an answer (RFC 9110 9.3.2). */
+static SELDOM int refuse_unparsed(const struct h1_conn *c, struct weir_head *out, int rc)
+{
+    static const char word[] = "HEAD ";
+
+    if (c->role == H1_SERVER && c->end - c->pos >= sizeof word - 1 &&
+        memcmp(c->buf + c->pos, word, sizeof word - 1) == 0)
+        out->method_id = METHOD_HEAD;
+    return rc;
+}
+
 static __attribute__((noinline)) int read_head(struct h1_conn *c, struct weir_head *out,
                                                enum method method, struct pace *pace)
 {
@@ -207,7 +219,7 @@ static __attribute__((noinline)) int read_head(struct h1_conn *c, struct weir_he
     h1_scan_init(&scan);
     rc = collect_head(c, &scan, pace);
     if (rc <= 0)
-        return rc;
+        return rc < 0 ? refuse_unparsed(c, out, rc) : 0;
     if (c->role == H1_SERVER && is_preface(c, scan.at)) {
         c->preface = true;
         return h1_fail(c, WEIR_EVERSION, "HTTP/2 is not spoken here");

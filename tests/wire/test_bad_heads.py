@@ -180,6 +180,30 @@ def test_refused(weir, origin, reason, status, head):
     why(p, reason)
 
 
+REFUSED_HEAD = [
+    ("bare LF", 400, b"HEAD / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n"),
+    ("NUL", 400, b"HEAD / HTTP/1.1\r\nHost: h\r\nX: \0\r\n\r\n"),
+    ("bare CR, an empty line before", 400, b"\r\nHEAD / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n"),
+    ("blank before the colon", 400, b"HEAD / HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n"),
+    ("version", 505, b"HEAD / HTTP/3.0\r\nHost: h\r\n\r\n"),
+    ("target", 414, b"HEAD /" + b"a" * 10000 + b" HTTP/1.1\r\nHost: h\r\n\r\n"),
+    ("line without an end", 414, b"HEAD /" + b"a" * 40000),
+    ("fields", 431, b"HEAD / HTTP/1.1\r\nHost: h\r\n" + b"X: y\r\n" * 200),
+    ("field", 431, b"HEAD / HTTP/1.1\r\nHost: h\r\nX: " + b"y" * 40000),
+    ("slow", 408, b"HEAD / HTTP/1.1\r\nHost: h\r\n"),
+]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("status, head", [pytest.param(s, h, id=n) for n, s, h in REFUSED_HEAD])
+def test_refused_head(weir, origin, status, head):
+    """RFC 9110 9.3.2: who sent HEAD takes what stands behind a head for the next one."""
+    c = weir("--timeout-header", "200ms" if status == 408 else "10s", origin()).client()
+    c.send(head)
+    res = refused(c, status, "HEAD")
+    assert int(res.get("Content-Length")) > 0
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize("reason, status, head", CASES[::40])
 def test_refused_second(weir, origin, reason, status, head):
