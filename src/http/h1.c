@@ -169,10 +169,18 @@ void h1_linger(struct h1_conn *c)
     c->lingers = true;
 }
 
+/* Is it we who do not go on? Then the client may be sending its next request just now. */
+static bool surprises(const struct h1_conn *c)
+{
+    return c->http.message_sent && c->http.framing.persistent && !c->tunnel;
+}
+
 void h1_close(struct h1_conn *c)
 {
-    /* Unread bytes would turn our close into an RST that destroys the answer on its way. */
-    bool more = !c->http.body_done || h1_buffered(c) || c->http.fault != NULL || c->lingers;
+    /* Unread bytes would turn our close into an RST that destroys the answer on its way (RFC 9112
+     * 9.6). */
+    bool more =
+        !c->http.body_done || h1_buffered(c) || c->http.fault != NULL || c->lingers || surprises(c);
 
     c->pos = c->end;
     h1_release(c);

@@ -45,6 +45,22 @@ def test_the_client_decides(weir, origin, version, fields, stays):
     assert len(o.conns) == 1, "how the client keeps its connection is not the origin's business"
 
 
+@pytest.mark.parametrize("fields, status", [([], 200), (["Expect: miracles"], 417), (["Connection: Host"], 400)])
+def test_the_proxy_decides(weir, origin, fields, status):
+    """A client that means to go on may be sending already: the answer that ends it must not be destroyed by
+    a RST, so the proxy reads on for a while (RFC 9112 9.6). What is sent to a closed socket is answered
+    by a RST before the call returns, hence in each round; that we are too slow happens in no three."""
+    p = weir("--max-requests", 1, origin())
+    for last in (False, False, True):
+        c = p.client()
+        res = c.ask(request("GET", "/", *fields))
+        assert res.status == status and res.get("Connection") == "close"
+        assert c.closed() == "fin"
+        if c.send(b"G") and c.send(b"ET / HTTP/1.1\r\n"):
+            break
+        assert not last, "the proxy has closed what it might have read on"
+
+
 @quick
 @pytest.mark.parametrize("split", ["whole", "bytes", 1])
 @pytest.mark.parametrize("count", [2, 100])
@@ -179,11 +195,12 @@ def test_idle_upstream_closed_by_the_origin(weir, origin, end):
     o = origin(script, serve(OK))
     gate = o.event()
     p = weir("--workers", 1, o)
-    assert p.ask(request("POST", "/1", body=b"x")).body == b"ok"
+    c = p.client()      # it stays, so that only the pool's connection can go
+    assert c.ask(request("POST", "/1", body=b"x")).body == b"ok"
     held = p.descriptors()
     gate.set()
     poll(lambda: p.descriptors()["socket"] < held["socket"], "the dead connection left the pool")
-    assert p.ask(request("POST", "/2", body=b"x")).body == b"ok"
+    assert c.ask(request("POST", "/2", body=b"x")).body == b"ok"
     assert len(o.conns) == 2 and len(o.conns[0].requests) == 1
 
 
