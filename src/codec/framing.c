@@ -134,6 +134,14 @@ int framing_request(const struct weir_head *req, struct framing *out, struct h1_
     return frame_body(says, length, WEIR_ECODING, WEIR_EBADLENGTH, out, fault);
 }
 
+/* A length as a number is written, whatever zeros stand before it. */
+static weir_str without_zeros(weir_str digits)
+{
+    for (; digits.len > 1 && *digits.ptr == '0'; digits.len--)
+        digits.ptr++;
+    return digits;
+}
+
 /* A response that ends with its head. Its fields frame nothing, but they may tell that the server
  * thinks otherwise. */
 static void frame_bodiless(const struct weir_head *res, enum method method, bool tunnel,
@@ -146,7 +154,7 @@ static void frame_bodiless(const struct weir_head *res, enum method method, bool
 
     out->mode = BODY_NONE;
     if (says == SAYS_LENGTH && describes && !tunnel)
-        out->stated = head_get_id(res, FIELD_CONTENT_LENGTH);
+        out->stated = without_zeros(head_get_id(res, FIELD_CONTENT_LENGTH));
     if (says == SAYS_NONSENSE || says == SAYS_UNKNOWN_CODING ||
         (!describes && (says == SAYS_CHUNKED || length > 0)))
         out->persistent = false;

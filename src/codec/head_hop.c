@@ -67,8 +67,15 @@ int head_check_connection(const struct weir_head *h, const char **reason)
     return 0;
 }
 
-/* The unknown names that Connection nominates; those past the limit are not there in a head that
- * passed head_check_connection, and go on in one that was not asked to. */
+/* May an option of that name be a field that goes no further, of those without a number? */
+static bool may_nominate(weir_str name)
+{
+    return field_id_of(name) == FIELD_OTHER && name.len > 0 && !is_plain_option(name) &&
+           !is_protected(name);
+}
+
+/* The unknown names that Connection nominates: how many. More than the limit are not there in a
+ * head that passed head_check_connection; in another one they are counted, and not told. */
 static size_t nominated(const struct weir_head *h, weir_str names[NOMINATED_MAX])
 {
     size_t n = 0;
@@ -77,19 +84,23 @@ static size_t nominated(const struct weir_head *h, weir_str names[NOMINATED_MAX]
          f = head_next_id(h, f)) {
         weir_str list = { f->value, f->value_len }, option;
 
-        while (n < NOMINATED_MAX && take_element(&list, &option)) {
-            if (field_id_of(option) == FIELD_OTHER && option.len > 0 &&
-                !is_plain_option(option) && !is_protected(option))
-                names[n++] = option;
+        while (n <= NOMINATED_MAX && take_element(&list, &option)) {
+            if (may_nominate(option) && n++ < NOMINATED_MAX)
+                names[n - 1] = option;
         }
     }
     return n;
 }
 
-static bool is_among(const struct field *f, const weir_str *names, size_t n)
+static bool is_among(const struct weir_head *h, const struct field *f, const weir_str *names,
+                     size_t n)
 {
+    weir_str name = { f->name, f->name_len };
+
+    if (n > NOMINATED_MAX)
+        return may_nominate(name) && head_lists_token(h, FIELD_CONNECTION, name);
     for (size_t i = 0; i < n; i++) {
-        if (weir_str_eq_nocase((weir_str){ f->name, f->name_len }, names[i]))
+        if (weir_str_eq_nocase(name, names[i]))
             return true;
     }
     return false;
@@ -111,7 +122,7 @@ int head_copy_end_to_end(struct weir_head *dst, const struct weir_head *src, str
     for (uint32_t i = 0; i < src->count; i++) {
         const struct field *f = &src->fields[i];
 
-        if (!(hop_by_hop >> f->id & 1) && (n == 0 || !is_among(f, names, n)))
+        if (!(hop_by_hop >> f->id & 1) && (n == 0 || !is_among(src, f, names, n)))
             dst->fields[dst->count++] = *f;
     }
     return 0;
