@@ -28,22 +28,32 @@ static int check_expect(struct weir_session *s)
         return 0;
     if (s->req.minor > 0 && !all_known(s))
         return WEIR_EEXPECT;
-    if (s->req.minor == 0 || f->mode == BODY_NONE || (f->mode == BODY_LENGTH && f->length == 0))
+    if (s->req.minor == 0 || f->mode == BODY_NONE || (f->mode == BODY_LENGTH && f->length == 0) ||
+        !head_lists_token(&s->req, FIELD_EXPECT, LIT("100-continue")))
         head_del_id(&s->req, FIELD_EXPECT);
     return 0;
+}
+
+/* What stands before a version; also where that is glued on, as in h2c-14. */
+static weir_str protocol_name(weir_str protocol)
+{
+    size_t n = 0;
+
+    while (n < protocol.len && protocol.ptr[n] != '/' && protocol.ptr[n] != '-')
+        n++;
+    return (weir_str){ protocol.ptr, n };
 }
 
 /* Protocols that are HTTP again, or a layer below it: what they would carry through a tunnel is
  * requests that no phase of the proxy has seen. */
 static bool hides_requests(weir_str protocols)
 {
-    static const char *const names[] = { "h2c", "http/", "tls/" };
+    static const weir_str names[] = { LIT("h2"), LIT("h2c"), LIT("http"), LIT("tls") };
     weir_str list = protocols, one;
 
     while (take_element(&list, &one))
         for (size_t i = 0; i < ARRAY_LEN(names); i++)
-            if (one.len >= strlen(names[i]) &&
-                weir_eq_nocase(((weir_str){ one.ptr, strlen(names[i]) }), names[i]))
+            if (weir_str_eq_nocase(protocol_name(one), names[i]))
                 return true;
     return false;
 }

@@ -238,6 +238,15 @@ def test_expect_without_a_body(weir, origin, fields):
     assert o.requests[0].get("Expect") is None
 
 
+@pytest.mark.parametrize("value", ["", ",", " , ,"])
+def test_expectation_of_nothing(weir, origin, value):
+    """An empty list: nobody waits, and the upstream is not asked either."""
+    o = origin()
+    res = weir(o).client().ask(request("POST", "/", f"Expect: {value}", body=b"abc"))
+    assert res.body == b"ok" and not res.interim
+    assert o.requests[0].get("Expect") is None and o.requests[0].body == b"abc"
+
+
 @pytest.mark.parametrize("body", [b"abc", b""], ids=["body", "no body"])
 @pytest.mark.parametrize("value", ["miracles", "100-continue, miracles", "100-continue=1", "200-ok", "100-continued"])
 def test_unknown_expectations(weir, origin, value, body):

@@ -96,6 +96,10 @@ def test_switch_to_something_else(weir, origin, answer):
     (("Connection: upgrade", "Upgrade: h2c"), "HTTP/1.1"),          # requests in disguise
     (("Connection: upgrade", "Upgrade: websocket, H2C"), "HTTP/1.1"),
     (("Connection: upgrade", "Upgrade: HTTP/2.0"), "HTTP/1.1"),
+    (("Connection: upgrade", "Upgrade: http"), "HTTP/1.1"),
+    (("Connection: upgrade", "Upgrade: h2"), "HTTP/1.1"),
+    (("Connection: upgrade", "Upgrade: h2c-14"), "HTTP/1.1"),
+    (("Connection: upgrade", "Upgrade: x, tls"), "HTTP/1.1"),
     (("Connection: upgrade", "Upgrade: TLS/1.2"), "HTTP/1.1")])
 @pytest.mark.parametrize("answer", ["200", "101"])
 def test_not_offered(weir, origin, fields, version, answer):
