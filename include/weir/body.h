@@ -44,7 +44,8 @@ typedef int weir_body_editor(struct weir_session *s, struct weir_body *in, struc
 /* From upstream_response_filter or response_filter: the response body passes through `editor`. From
  * a phase before them, upstream_request_filter at the latest: the request body does (what is set in
  * upstream_request_filter counts for that try alone). Up to 4 in each direction; each reads what
- * the one before wrote, behind the per-chunk body filters. More fail the phase with WEIR_EINVALID.
+ * the one before wrote, behind the per-chunk body filters. More, and later ones, fail the phase
+ * with WEIR_EINVALID.
  *
  * A part cannot be edited as if it were the whole: where a Range had gone upstream already and the
  * answer is a 206, the request is sent once more without it. Never blocks. */

@@ -72,15 +72,18 @@ void weir_edit_body(struct weir_session *s, weir_body_editor *editor)
     bool response = s->answered != 0;
     struct editing *chain = chain_of(s, response ? &s->edit_down : &s->edit_up);
     struct stage *stage;
+    const char *wrong = NULL;
 
     if (chain == NULL)
         return;
-    if (editor == NULL) {
-        session_fail(s, WEIR_EINVALID, "weir_edit_body needs an editor");
-        return;
-    }
-    if (chain->count == EDITORS_MAX) {
-        session_fail(s, WEIR_EINVALID, "more than 4 editors of one body");
+    if (editor == NULL)
+        wrong = "weir_edit_body needs an editor";
+    else if (s->body_begun[response ? WEIR_RESPONSE_BODY : WEIR_REQUEST_BODY])
+        wrong = "weir_edit_body comes too late: the body is on its way";
+    else if (chain->count == EDITORS_MAX)
+        wrong = "more than 4 editors of one body";
+    if (wrong != NULL) {
+        session_fail(s, WEIR_EINVALID, wrong);
         return;
     }
     stage = weir_alloc(s, sizeof *stage);

@@ -29,6 +29,7 @@ static int try_upstream(struct weir_session *s)
 {
     int rc;
 
+    s->body_begun[WEIR_REQUEST_BODY] = s->body_begun[WEIR_RESPONSE_BODY] = false;
     if (s->edit_up != NULL || s->edit_down != NULL)
         editors_next_try(s);
     rc = upstream_choose(s);

@@ -183,6 +183,7 @@ int forward(struct weir_session *s)
     int rc;
 
     s->uploading = s->upload_broken = false;
+    s->body_begun[WEIR_REQUEST_BODY] = true;
     s->upload_moved = rt_now();
     s->upload_asks = 0;
     s->request_sent = 0;

@@ -223,6 +223,7 @@ int forward_response(struct weir_session *s)
     rc = fields_for_client(s);
     if (rc != 0)
         return rc;
+    s->body_begun[WEIR_RESPONSE_BODY] = true;
     if (s->up_res.status == 101)
         return tunnel_switch(s);
     if (s->edit_down != NULL && s->up_http->framing.mode != BODY_NONE)

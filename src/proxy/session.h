@@ -78,6 +78,7 @@ struct weir_session {
     bool our_continue;  /* by us, not by the upstream */
     bool te_trailers;   /* the upstream may send them: the client takes them, or a module does */
     bool uploading;     /* the task `upload` was started */
+    bool body_begun[2]; /* enum weir_body_of: on its way, too late for an editor */
     bool whole;         /* a part was to be edited: no Range any more */
     size_t interim;       /* what the heads of interim responses came to */
 

@@ -17,6 +17,8 @@ WRONG = [
     ("send_nothing", PHASES, "weir_send needs a head"),
     ("send_request", PHASES, "weir_send needs a head"),
     ("no_editor", PHASES, "weir_edit_body needs an editor"),
+    ("editor", ["upstream_request_filter", "request_body_filter", "response_filter",
+                "response_body_filter"], "weir_edit_body comes too late"),
     ("no_module", PHASES, "weir_use needs a module"),
     ("bad_module", PHASES, "weir_basic_auth needs users"),
     ("no_peer", PHASES, "weir_peer_address needs"),

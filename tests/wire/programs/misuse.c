@@ -30,6 +30,26 @@ static int no_editor(struct weir_session *s)
     return WEIR_OK;
 }
 
+/* One that has nothing to do, and in `late_editor` comes from within another one. */
+static int add_late(struct weir_session *s, struct weir_body *in, struct weir_body *out);
+
+static int editor(struct weir_session *s)
+{
+    weir_edit_body(s, add_late);
+    return WEIR_OK;
+}
+
+static int add_late(struct weir_session *s, struct weir_body *in, struct weir_body *out)
+{
+    weir_str chunk;
+    int rc;
+
+    editor(s);
+    while ((rc = weir_read(in, &chunk)) > 0)
+        weir_write(out, chunk);
+    return rc;
+}
+
 static int no_module(struct weir_session *s)
 {
     return weir_use(s, NULL, NULL) == NULL ? WEIR_OK : weir_respond(s, 200, "used\n");
@@ -144,6 +164,7 @@ static const struct {
     { "/fail_well", fail_well },       { "/fail_twice", fail_twice },
     { "/no_head", no_head },           { "/no_options", no_options },
     { "/overflow", overflow },         { "/odd_body", odd_body },
+    { "/editor", editor },
 };
 
 static int act(struct weir_session *s, const char *phase)
@@ -192,14 +213,16 @@ static int odd_piece(struct weir_session *s, weir_str *chunk)
 
 static int request_body_filter(struct weir_session *s, weir_str *chunk, bool end)
 {
-    (void)end;
-    return odd_piece(s, chunk);
+    int rc = end ? act(s, "request_body_filter") : WEIR_OK;
+
+    return rc != WEIR_OK ? rc : odd_piece(s, chunk);
 }
 
 static int response_body_filter(struct weir_session *s, weir_str *chunk, bool end)
 {
-    (void)end;
-    return odd_piece(s, chunk);
+    int rc = end ? act(s, "response_body_filter") : WEIR_OK;
+
+    return rc != WEIR_OK ? rc : odd_piece(s, chunk);
 }
 
 static const struct weir_proxy proxy = {
