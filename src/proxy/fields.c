@@ -187,13 +187,15 @@ static void count_down(struct weir_session *s, struct weir_head *up)
         weir_head_set(up, LIT("Max-Forwards"), arena_printf(&s->arena, "%u", left));
 }
 
-/* HTTP/1.1 wants a Host; what a client of HTTP/1.0 did not say is the name of whom we ask. */
+/* HTTP/1.1 wants a Host, HTTP/2 one that is not empty (RFC 9113 8.3.1); what a client did not say is
+ * the name of whom we ask. */
 static void require_host(struct weir_session *s, struct weir_head *up)
 {
     const struct addr *to = s->peer.internal.address;
     char buf[ADDR_TEXT];
 
-    if (!head_has_id(up, FIELD_HOST))
+    if (!head_has_id(up, FIELD_HOST) ||
+        (s->up_h2 != NULL && head_get_id(up, FIELD_HOST).len == 0))
         head_set_id(up, FIELD_HOST,
                     to->kind == ADDR_UNIX ? LIT("localhost")
                                           : arena_copy(&s->arena, addr_print(to, buf)));

@@ -499,6 +499,33 @@ def test_response_beyond_what_is_read(weir, origin):
     assert len(o.conns) == 1
 
 
+# What becomes of a request.
+
+@pytest.mark.parametrize("lines, authority, path", [
+    ("GET / HTTP/1.1\r\nHost: a:81", "a:81", "/"),
+    ("GET http://b/x HTTP/1.1\r\nHost: a", "b", "/x"),
+    ("GET http://b?x HTTP/1.1\r\nHost: b", "b", "/?x"),
+    ("OPTIONS http://b HTTP/1.1\r\nHost: b", "b", "*"),
+    ("OPTIONS * HTTP/1.1\r\nHost: a", "a", "*"),
+    ("GET / HTTP/1.1\r\nHost:", None, "/"),
+    ("GET / HTTP/1.0", None, "/")])
+def test_authority_and_path(weir, origin, lines, authority, path):
+    """RFC 9113 8.3.1: neither is empty; who names no host means whom we ask."""
+    o = origin(h2_serve(hello))
+    assert weir(H2, o).ask(lines.encode() + b"\r\n\r\n").status == 200
+    assert (o.requests[0].authority, o.requests[0].target) == (authority or o.name, path)
+
+
+def test_fields_of_the_connection(weir, origin):
+    """RFC 9113 8.2.2: none of them goes up, nor what they name (the origin insists); an upgrade to
+    HTTP/2 is nobody's but the next hop's."""
+    o = origin(h2_serve(hello))
+    assert get(weir(H2, o), "/", "Connection: Upgrade, HTTP2-Settings, X-A, close", "X-A: 1",
+               "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Keep-Alive: 5",
+               "Proxy-Connection: close", "TE: gzip, trailers", "Trailer: x").status == 200
+    assert {n for n, _ in o.requests[0].fields if not n.startswith((":", "x-forwarded"))} == {"te"}
+
+
 # What is wrong about it.
 
 @pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
