@@ -15,6 +15,7 @@ from weirtest.h2 import (
     INITIAL_WINDOW_SIZE, NO_ERROR, Gone, PADDED, PREFACE, PRIORITY, PRIORITY_UPDATE,
     Silent, block, data, ended, field, frame, h2, head, headers, ping, reset,
     settings, update)
+from weirtest.h2origin import long_headers
 
 MIB = 1024 * 1024
 GET, POST = head(), head("POST")
@@ -376,6 +377,25 @@ def test_crumbs(weir, silent):
         c.send(headers(i, block(GET) + (crumbs if i == 1 else b"\xbe" * 150)))
     c.pong()
     assert not grew(proxy, before, 8 * MIB)
+    assert not any(st.over for st in c.streams.values())
+
+
+def test_largest_messages(weir, silent):
+    """Heads, bodies and trailers as large as they may be, on as many streams."""
+    proxy = weir("--h2c", silent.name, "--timeout-connect", "20s")
+    c = h2(proxy)
+    c.until(lambda: c.acks)
+    c.pong()
+    before = rss(proxy)
+    large = [(name, "y" * 15900) for name in ("x-a", "x-b")]
+    for st in [c.stream(i) for i in odd(STREAMS)]:
+        c.send(long_headers(st.number, POST + large, False))
+    for i in odd(STREAMS):
+        c.send(data(i, b"x" * 10000))
+    for i in odd(STREAMS):
+        c.send(long_headers(i, large, True))
+    c.pong()
+    assert not grew(proxy, before, 12 * MIB)
     assert not any(st.over for st in c.streams.values())
 
 
