@@ -146,7 +146,7 @@ static bool serve_one(struct downstream *d)
         return d->h1->preface && downstream_h2_start(d) == 0;
     }
     d->requests += d->requests < UINT32_MAX;
-    if (d->requests >= svc->max_requests)
+    if (d->requests >= svc->max_requests || rc < 0) /* the rest of a head is no request */
         down->persistent = false;
     strand_on_notice(client_left, s);
     exchange(s, rc);

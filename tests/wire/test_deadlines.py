@@ -229,6 +229,18 @@ def test_request(weir, origin):
     why(p, "request_timeout")
 
 
+def test_request_amid_its_head(weir, origin):
+    """What is left of the head comes too late for this request, and is none of its own."""
+    o = origin()
+    p = weir("--timeout-request", SHORT, o)
+    c = p.client()
+    c.send(b"GET / HTTP/1.1\r\nHost: h\r\nX: ")
+    refused(c, 504)
+    c.send(b"y\r\n\r\n")
+    why(p, "request_timeout")
+    assert o.requests == []
+
+
 def test_request_while_the_body_flows(weir, origin):
     """The whole request: a response that never stalls is cut as well."""
     def script(conn):
