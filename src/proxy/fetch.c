@@ -20,6 +20,7 @@ struct fetch_run {
     struct weir_session session;
     struct http_stream nobody;
     struct service service;
+    struct deferred end;
 };
 
 /* ---- whom to ask ----------------------------------------------------------------------------- */
@@ -161,7 +162,11 @@ static int try_once(struct weir_session *sub, struct fetch *f, const struct serv
 
 static void end_run(void *arg)
 {
-    session_end(arg);
+    struct weir_session *sub = arg;
+    struct fetch *f = sub->ctx;
+
+    free(f->body);
+    session_end(sub);
 }
 
 /* A session for the fetch, in the arena of the one that asks. */
@@ -191,7 +196,7 @@ static struct weir_session *begin_run(struct weir_session *s, struct fetch *f, w
     sub->started = rt_now();
     sub->req = f->req;
     sub->limit = scope_limit(deadline_min(until, s->limit), WEIR_ETIMEOUT);
-    weir_defer(s, end_run, sub);
+    session_defer(s, &run->end, end_run, sub);
     return sub;
 }
 
@@ -230,13 +235,6 @@ static void explain(struct weir_session *s, const struct weir_session *sub, cons
                                 name != NULL ? ": " : "", text).ptr;
 }
 
-static void free_body(void *arg)
-{
-    struct fetch *f = arg;
-
-    free(f->body);
-}
-
 static const struct weir_fetch_options defaults;
 
 const struct weir_head *weir_fetch_with(struct weir_session *s, struct weir_head *req,
@@ -254,10 +252,8 @@ const struct weir_head *weir_fetch_with(struct weir_session *s, struct weir_head
     f->done = true;
     co_label(s->service->proxy->name, "weir_fetch");
     sub = begin_run(s, f, timeout);
-    if (sub != NULL) {
-        weir_defer(s, free_body, f);
+    if (sub != NULL)
         rc = fetch(s, sub, f);
-    }
     if (rc < 0) {
         explain(s, sub, f->name, rc);
         return NULL;

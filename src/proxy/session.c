@@ -13,12 +13,6 @@
 
 enum { BURST = 256 * 1024 };
 
-struct deferred {
-    struct deferred *next;
-    void (*fn)(void *);
-    void *arg;
-};
-
 static_assert(sizeof(struct weir_session) + 512 <= REQUEST_FRONT,
               "a small request lives in one page: runtime/stack.h");
 
@@ -96,6 +90,12 @@ void session_end(struct weir_session *s)
     replay_done(s);
     tried_done(&s->tried);
     arena_done(&s->arena);
+}
+
+void session_defer(struct weir_session *s, struct deferred *d, void (*fn)(void *), void *arg)
+{
+    *d = (struct deferred){ .next = s->deferred, .fn = fn, .arg = arg };
+    s->deferred = d;
 }
 
 int session_fail(struct weir_session *s, int err, const char *fault)
@@ -192,8 +192,7 @@ void weir_defer(struct weir_session *s, void (*fn)(void *), void *arg)
         fn(arg); /* nothing is lost: what was to be ended later is ended now; the request fails */
         return;
     }
-    *d = (struct deferred){ .next = s->deferred, .fn = fn, .arg = arg };
-    s->deferred = d;
+    session_defer(s, d, fn, arg);
 }
 
 int weir_sleep(struct weir_session *s, weir_dur span)

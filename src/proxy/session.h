@@ -13,7 +13,6 @@
 #include "proxy/service.h"
 #include "runtime/co.h"
 
-struct deferred;
 struct editing;
 struct fetch;
 struct phase_times;
@@ -23,6 +22,13 @@ struct replay;
 
 /* So many backends are tried when connecting fails and the proxy has no fail_to_connect. */
 enum { CONNECT_BACKENDS = 3 };
+
+/* What a session does at its end. */
+struct deferred {
+    struct deferred *next;
+    void (*fn)(void *);
+    void *arg;
+};
 
 struct weir_session {
     struct arena arena;
@@ -135,6 +141,9 @@ int session_context(struct weir_session *s);
 
 /* Runs what was deferred, drops what the session holds. */
 void session_end(struct weir_session *s);
+
+/* As weir_defer, in room `d` of the caller's that is there until then: it cannot fail. */
+void session_defer(struct weir_session *s, struct deferred *d, void (*fn)(void *), void *arg);
 
 /* Notes the first cause; returns the error that stands. `fault`: further words, static or in the
  * arena, or NULL. */
