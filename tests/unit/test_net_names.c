@@ -180,6 +180,42 @@ static void a_slow_name(void **state)
     assert_int_equal(atomic_load(&asked), before + 1);
 }
 
+enum { AT_ONCE = 1001 };
+
+/* Who is refused lets the others go on. */
+static void ask_among_many(void *arg)
+{
+    struct question *q = arg;
+
+    ask(q);
+    for (unsigned i = 1; q->found < 0 && i < AT_ONCE; i++)
+        sem_post(&gate);
+}
+
+/* One more than may be looked up at the same time; and that one is not forgotten. */
+static void too_many_names(void **state)
+{
+    static struct question q[AT_ONCE];
+    static char hosts[AT_ONCE][32];
+    unsigned refused = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        snprintf(hosts[i], sizeof hosts[i], "slow%u.example", i);
+        q[i] = (struct question){ .host = hosts[i], .timeout = WEIR_FOREVER };
+        workers_run(i % 2, ask_among_many, &q[i]);
+    }
+    workers_join();
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        if (q[i].found == 2)
+            continue;
+        refused++;
+        assert_int_equal(q[i].found, WEIR_EDNS);
+        assert_string_equal(q[i].why, "too many names are being looked up");
+    }
+    assert_int_equal(refused, 1);
+}
+
 static void connect_soon(void *arg)
 {
     struct weir_stream *none;
@@ -223,6 +259,7 @@ int main(void)
         cmocka_unit_test(names_of_any_length),
         cmocka_unit_test(many_names),
         cmocka_unit_test(a_slow_name),
+        cmocka_unit_test(too_many_names),
         cmocka_unit_test(a_connection_to_a_slow_name),
     };
 

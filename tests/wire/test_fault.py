@@ -39,10 +39,25 @@ def text_of(path):
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def answer(self):
+    def body(self):
+        """None: it was cut off."""
         length = int(self.headers.get("Content-Length", 0))
         got = self.rfile.read(length)
         if len(got) < length:
+            return None
+        while "Transfer-Encoding" in self.headers:
+            size = self.rfile.readline()
+            chunk = self.rfile.read(int(size or b"0", 16) + 2)
+            if not chunk.endswith(b"\r\n"):
+                return None
+            if chunk == b"\r\n":
+                break
+            got += chunk[:-2]
+        return got
+
+    def answer(self):
+        got = self.body()
+        if got is None:
             self.close_connection = True
             return
         body = text_of(self.path) if self.command == "GET" else got
@@ -76,7 +91,7 @@ def authority(tmp_path_factory):
 def origins(authority):
     """Two, plain and with TLS; their ports."""
     servers = [Server(("127.0.0.1", 0), Handler) for _ in range(2)]
-    context = authority.server("origin", "origin.test")
+    context = authority.server("origin", "origin.test", "localhost")
     servers[1].socket = context.wrap_socket(servers[1].socket, server_side=True,
                                             do_handshake_on_connect=False)
     for server in servers:
@@ -107,7 +122,7 @@ def ask(conn, dice):
     return res.status
 
 
-def client(address, context, dice, seen):
+def client(address, context, dice, seen, ask=ask):
     """Its requests one by one, on as few connections as it gets. What goes wrong is counted: who
     waits for ever (no deadline of the proxy is above a second) is what must not be."""
     conn, asked, connects = None, 0, 0
@@ -153,11 +168,11 @@ def curl(address, seen):
         seen.append("forgotten" if code == "28" else int(status) if code == "0" else "broken")
 
 
-def load(p, seed, contexts, h2):
+def load(p, seed, contexts, h2, ask):
     """All clients at once; what they saw."""
     seen, threads = [], []
     for i in range(CLIENTS):
-        args = p.addresses[0], contexts, random.Random(seed * 100 + i), seen
+        args = p.addresses[0], contexts, random.Random(seed * 100 + i), seen, ask
         threads.append(threading.Thread(target=client, args=args))
     if h2:
         threads.append(threading.Thread(target=curl, args=(p.addresses[0], seen)))
@@ -188,29 +203,33 @@ def test_serving(authority, origins, tmp_path, seed):
     kind, args = options(seed, origins, authority)
     listen = {"listen": (), "listen_tls": ("127.0.0.1:0",)} if kind == "tls" else {}
     p = Proxy(tmp_path, *args, env={"WEIR_FAULT": f"{seed} {rate}"}, **listen)
-    context = authority.client() if kind == "tls" else None
+    serve(p, seed, rate, kind, authority.client() if kind == "tls" else None)
+
+
+def serve(p, seed, rate, kind, context=None, ask=ask, hops=1):
+    """From load to end. A request costs so many times what a forwarded one does."""
     try:
-        seen = load(p, seed, context, kind == "h2c")
+        seen = load(p, seed, context, kind == "h2c", ask)
         assert p.process.poll() is None, "it died"
         assert not [s for s in seen if s == "forgotten" or str(s).startswith("wrong")], seen
         assert rate < 60 or 200 in seen
         assert not re.search(r'"why":"h2_(protocol|abuse)"', p.text), "clients keep the rules"
         # all is served again, soon: accepting has resumed (a request may still be unlucky)
-        poll(lambda: 200 in load_one(p, seed, context), "it serves again")
+        poll(lambda: 200 in load_one(p, seed, context, ask), "it serves again")
         p.signal()
         p.wait(0)
-        judge(p.text, len(seen), failed=rate < 200)
+        judge(p.text, hops * len(seen), failed=rate < 200)
     except BaseException:
         print(f"seed {seed}, {kind}, one in {rate}:\n{p.text[-4000:]}\n{p._reports()}")
         raise
     finally:
         p.kill()
-    no_reports(tmp_path)
+    no_reports(p.folder)
 
 
-def load_one(p, seed, context):
+def load_one(p, seed, context, ask):
     seen = []
-    client(p.addresses[0], context, random.Random(seed), seen)
+    client(p.addresses[0], context, random.Random(seed), seen, ask)
     return seen
 
 
@@ -301,12 +320,72 @@ def echoed(address, text):
         return b""
 
 
+def build_of(path):
+    return pathlib.Path(binary()).resolve().parents[1] / path
+
+
+def in_some_case(dice, name):
+    """Each is another name to whoever remembers them."""
+    return "".join(dice.choice((c.upper(), c)) for c in name)
+
+
+def fetching(origins, authority):
+    """Requests during which programs/fetch.c asks another service, which it knows by name."""
+    def ask(conn, dice):
+        phase = dice.choice(("request_filter", "response_filter", "request_body_filter", "editors",
+                             "fail_to_proxy", "aside", "logging"))
+        kind = "long" if phase != "response_filter" and dice.random() < 0.5 else "short"
+        path = f"/{kind}/{dice.randrange(1000)}"
+        scheme, port = dice.choice((("http", origins[0]), ("https", origins[1])))
+        conn.request("POST", path, path, {
+            "Fetch": f"{scheme}://{in_some_case(dice, 'localhost')}:{port}{path}",
+            "Fetch-In": phase, "Fetch-Timeout": "1s", "Fetch-Ca": str(authority.ca),
+            "Padding": "x" * dice.randrange(8000)})     # a copy of it takes memory of its own
+        res = conn.getresponse()
+        if not res.getheader("Content-Length") and res.getheader("Transfer-Encoding") != "chunked":
+            raise http.client.HTTPException("cut off amid its head")
+        got, fetched = res.read(), b"200 " + text_of(path)
+        may = {"request_filter": [fetched], "request_body_filter": [fetched, b""],
+               "editors": [path.encode() + fetched * n for n in range(3)]}.get(phase, [path.encode()])
+        if res.status == 200:
+            assert got in may, (phase, path, len(got), res.getheaders())
+            assert res.getheader("Fetched", fetched.decode()) == fetched.decode()
+        else:
+            assert res.status in (408, 500, 502, 503, 504), res.status
+        return res.status
+    return ask
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
+def test_fetching(authority, origins, tmp_path, seed):
+    rate = (20, 60, 200)[seed % 3]
+    p = Proxy(tmp_path, "--listen", "127.0.0.1:0", "--workers", 1 + seed % 2, "--grace", "2s",
+              *DEADLINES, f"127.0.0.1:{origins[0]}", program=build_of("tests/wire/programs/fetch"),
+              env={"WEIR_FAULT": f"{seed} {rate}"})
+    serve(p, seed, rate, "fetch", ask=fetching(origins, authority), hops=4)
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT))
+def test_client(authority, origins, tmp_path, seed):
+    """examples/client.c: fetches, and serves nothing. It has all of it, or ends with 1."""
+    dice = random.Random(seed)
+    paths = [f"/{kind}/{i}" for i in range(4) for kind in ("short", "long")]
+    urls = [f"http://{in_some_case(dice, 'localhost')}:{origins[0]}{path}" for path in paths]
+    when = dice.choice(("", " start"))
+    done = subprocess.run(
+        [build_of("examples/example_client"), *DEADLINES, *urls], stdin=subprocess.DEVNULL,
+        env=environment(tmp_path, WEIR_FAULT=f"{seed} {dice.choice((10, 30, 100))}{when}"),
+        capture_output=True, text=True, cwd=tmp_path, timeout=WAIT)
+    no_reports(tmp_path)
+    assert done.returncode in (0, 1) and " 0 descriptors left" in done.stderr, done
+    assert done.returncode == 1 or all(text_of(path).decode() in done.stdout for path in paths)
+
+
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT // 4))
 def test_program(network, tmp_path, seed):
     """examples/echo.c: a program without HTTP. It begins with what may fail, and may end there."""
-    program = pathlib.Path(binary()).resolve().parents[1] / "examples" / "example_echo"
     try:
-        p = Proxy(tmp_path, program=program, log=False,
+        p = Proxy(tmp_path, program=build_of("examples/example_echo"), log=False,
                   env={"WEIR_FAULT": f"{seed} {(10, 40)[seed % 2]}"})
     except AssertionError as never_listened:
         assert " 0 descriptors left" in str(never_listened)
