@@ -2,6 +2,7 @@
  * its clients use. The path says how; what came of it is the answer. */
 #include "one_upstream.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -18,7 +19,10 @@ static int fetch_it(void *arg)
     struct ask *a = arg;
     weir_str host = weir_get(weir_request(a->s), "Host");
     const char *url = weir_printf(a->s, "http://" WEIR_FMT "%s", WEIR_ARG(host), a->path).ptr;
-    const struct weir_head *res = weir_fetch(a->s, weir_new_get(a->s, url), a->timeout);
+    struct weir_fetch_options how = {
+        .alpn = weir_has(weir_request(a->s), "By-H2") ? WEIR_H2 : WEIR_H1,
+    };
+    const struct weir_head *res = weir_fetch_with(a->s, weir_new_get(a->s, url), a->timeout, &how);
 
     if (res == NULL)
         return 0;
@@ -79,6 +83,7 @@ static int leaf(struct weir_session *s)
 /* Not for ever: who has left at once may count as one that only waits (docs/http1.md). */
 static int slow(struct weir_session *s)
 {
+    fprintf(stderr, "[slow begins]\n");
     return weir_sleep(s, 3 * WEIR_SEC);
 }
 
@@ -136,6 +141,23 @@ static int races(struct weir_session *s)
                 answers += asks[i].status == 200;
     }
     return weir_respond(s, 200, answers > 0 ? "some came" : "none came");
+}
+
+/* For a client that leaves, or a request that takes too long. */
+static int wait_for_all(struct weir_session *s)
+{
+    struct ask asks[3] = { { s, "/slow", WEIR_FOREVER, 0, 0 },
+                           { s, "/slow", WEIR_FOREVER, 0, 0 },
+                           { s, "/slow", WEIR_FOREVER, 0, 0 } };
+    struct weir_scope sc;
+    int rc;
+
+    weir_scope_open(&sc);
+    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++)
+        weir_scope_spawn(&sc, fetch_it, &asks[i]);
+    rc = weir_scope_wait(&sc, WEIR_FOREVER);
+    weir_scope_end(&sc, rc);
+    return weir_respond(s, 200, "nobody cares"); /* whatever it says: the request is over */
 }
 
 /* The time of a scope bounds what a session waits for, too. */
@@ -257,9 +279,11 @@ static const struct {
     const char *path;
     int (*use)(struct weir_session *s);
 } uses[] = {
-    { "/many", many }, { "/nested", nested }, { "/one", one },           { "/leaf", leaf },
-    { "/slow", slow }, { "/first", first },   { "/races", races },       { "/limit", limit },
-    { "/none", none }, { "/thread", thread }, { "/computed", computed }, { "/own", own },
+    { "/many", many },         { "/nested", nested },     { "/one", one },
+    { "/leaf", leaf },         { "/slow", slow },         { "/first", first },
+    { "/races", races },       { "/limit", limit },       { "/none", none },
+    { "/thread", thread },     { "/computed", computed }, { "/own", own },
+    { "/wait", wait_for_all },
 };
 
 static int request_filter(struct weir_session *s)
