@@ -71,7 +71,8 @@ void upstream_close(struct upstream **up);
 /* What is left of `*up` when its stream has been taken over by somebody else; clears it. */
 void upstream_let_go(struct upstream **up);
 
-/* Closes all idle connections, and what is given back from now on (shutdown). From a worker. */
+/* Closes all idle connections, and what is given back from now on (shutdown). From a worker. One
+ * that its peer or its timeout has just won is closed by who won it, perhaps a moment later. */
 void pool_drain(void);
 
 /* Numbers since the start, shared connections and their streams included: made; taken from the
