@@ -23,7 +23,7 @@ static struct h2_in *make_block(weir_str text)
         size_t skip = MIN(name + 1, len);
 
         ensure(h2_block_add(&block, &small, (weir_str){ text.ptr, name },
-                            (weir_str){ text.ptr + skip, len - skip }));
+                            (weir_str){ text.ptr + skip, len - skip }, skip % 2));
         len += end != NULL;
         text = (weir_str){ text.ptr + len, text.len - len };
     }

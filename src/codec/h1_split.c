@@ -77,6 +77,7 @@ split_by(name_reader read_name, bool ends_known, const char *text, const struct 
         f->name = line;
         f->name_len = (uint16_t)(value - line);
         f->id = (uint8_t)name.id;
+        f->secret = false;
         value++;
         value += *value == ' '; /* nearly always one blank before, and none behind */
         /* a blank; or CR, where there is no value */

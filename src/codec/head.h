@@ -79,7 +79,8 @@ struct field {
     const char *name, *value;
     uint32_t    value_len;
     uint16_t    name_len;
-    uint8_t     id; /* enum field_id */
+    uint8_t     id;     /* enum field_id */
+    bool        secret; /* it came in HTTP/2 as one that no hop may index (RFC 7541 6.2.3) */
 };
 
 enum { FIELD_NAME_MAX = UINT16_MAX };

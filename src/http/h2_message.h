@@ -25,7 +25,9 @@ struct h2_in {
 };
 
 struct h2_field_size {
-    uint32_t name, value;
+    uint32_t name : 31;
+    bool secret   : 1; /* see struct field */
+    uint32_t value;
 };
 
 /* To be sent, in order. */
@@ -47,7 +49,7 @@ void h2_out_free(struct h2_out *list);
 /* h2_parse.c: fields from the wire. add: one more, copied; false without memory. parse: the block
  * as a head, in the arena of `out`; an error (< 0) has its words in `*fault`. */
 bool h2_block_add(struct h2_in **block, const struct h1_limits *limits, weir_str name,
-                  weir_str value);
+                  weir_str value, bool secret);
 int h2_parse_request(const struct h2_in *block, const struct h1_limits *limits,
                      struct weir_head *out, struct framing *framing, const char **fault);
 int h2_parse_response(const struct h2_in *block, const struct h1_limits *limits, enum method method,

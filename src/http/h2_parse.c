@@ -48,9 +48,9 @@ static bool grow(struct h2_in **block, size_t need)
 
 /* Past a limit the fields are dropped, and the block says so: the stream is answered, not reset. */
 bool h2_block_add(struct h2_in **block, const struct h1_limits *limits, weir_str name,
-                  weir_str value)
+                  weir_str value, bool secret)
 {
-    const struct h2_field_size size = { (uint32_t)name.len, (uint32_t)value.len };
+    const struct h2_field_size size = { name.len & INT32_MAX, secret, (uint32_t)value.len };
     size_t used = *block != NULL ? (*block)->used : 0;
     size_t need = used + sizeof size + name.len + value.len;
     struct h2_in *b;
@@ -73,13 +73,15 @@ bool h2_block_add(struct h2_in **block, const struct h1_limits *limits, weir_str
 }
 
 /* The next field of a block from `*at`. */
-static bool next_field(const char **at, const char *end, weir_str *name, weir_str *value)
+static bool next_field(const char **at, const char *end, weir_str *name, weir_str *value,
+                       bool *secret)
 {
     struct h2_field_size size;
 
     if (*at == end)
         return false;
     memcpy(&size, *at, sizeof size);
+    *secret = size.secret;
     *name = (weir_str){ *at + sizeof size, size.name };
     *value = (weir_str){ name->ptr + size.name, size.value };
     *at = value->ptr + size.value;
@@ -112,18 +114,29 @@ static int refuse(const char **fault, int err, const char *reason)
     return err;
 }
 
+static void add(struct weir_head *out, weir_str name, weir_str value, enum field_id id, bool secret)
+{
+    uint32_t at = out->count;
+
+    head_add_raw(out, name, value, id);
+    if (out->count > at)
+        out->fields[at].secret = secret;
+}
+
 /* RFC 9113 8.2.3: crumbs are joined before the request goes anywhere else. They are counted first
  * (`size`, separators included), as they may be hundreds. */
 static int join_crumbs(const char *at, const char *end, size_t size, struct weir_head *out)
 {
     char *text = arena_alloc(out->arena, size);
     weir_str name, crumb, cookie = { text, 0 };
+    bool secret, any = false;
 
     if (text == NULL)
         return WEIR_ENOMEM;
-    while (next_field(&at, end, &name, &crumb)) {
+    while (next_field(&at, end, &name, &crumb, &secret)) {
         if (field_id_of(name) != FIELD_COOKIE)
             continue;
+        any |= secret;
         if (cookie.len > 0) {
             memcpy(text + cookie.len, "; ", 2);
             cookie.len += 2;
@@ -132,7 +145,7 @@ static int join_crumbs(const char *at, const char *end, size_t size, struct weir
             memcpy(text + cookie.len, crumb.ptr, crumb.len);
         cookie.len += crumb.len;
     }
-    head_add_raw(out, LIT("cookie"), cookie, FIELD_COOKIE);
+    add(out, LIT("cookie"), cookie, FIELD_COOKIE, any);
     return out->failed;
 }
 
@@ -144,10 +157,11 @@ static int read_fields(const struct h2_in *block, const struct h1_limits *limits
     const char *at = text.ptr, *end = text.ptr + text.len;
     weir_str name, value;
     size_t cookie = 0; /* bytes of all crumbs */
+    bool secret;
 
     if (text.ptr == NULL || !head_reserve(out, block->fields))
         return WEIR_ENOMEM;
-    while (next_field(&at, end, &name, &value)) {
+    while (next_field(&at, end, &name, &value, &secret)) {
         enum field_id id;
 
         if (name.len > 0 && name.ptr[0] == ':') {
@@ -162,7 +176,7 @@ static int read_fields(const struct h2_in *block, const struct h1_limits *limits
         if (id == FIELD_COOKIE)
             cookie += value.len + 2;
         else
-            head_add_raw(out, name, value, id);
+            add(out, name, value, id, secret);
     }
     if (cookie > 0 && strlen("cookie") + cookie > limits->max_field)
         return refuse(fault, WEIR_EFIELDSIZE, NULL);
@@ -314,7 +328,7 @@ int h2_parse_trailers(const struct h2_in *block, const struct h1_limits *limits,
         weir_str name = { f->name, f->name_len };
 
         if (head_may_trail(name, (enum field_id)f->id))
-            head_add_raw(out, name, (weir_str){ f->value, f->value_len }, (enum field_id)f->id);
+            add(out, name, (weir_str){ f->value, f->value_len }, (enum field_id)f->id, f->secret);
     }
     return out->failed;
 }

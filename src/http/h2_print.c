@@ -82,12 +82,12 @@ static void print_field(struct print *p, const char *name, weir_str value)
 }
 
 /* RFC 7541 7.1.3: what must not be guessed by whoever can make both sides speak stays out of the
- * table. */
+ * table; so does what came like that (6.2.3). */
 static uint8_t flags_of(const struct field *f)
 {
     uint8_t flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
 
-    return f->id == FIELD_AUTHORIZATION ? flags | NGHTTP2_NV_FLAG_NO_INDEX : flags;
+    return f->id == FIELD_AUTHORIZATION || f->secret ? flags | NGHTTP2_NV_FLAG_NO_INDEX : flags;
 }
 
 static void print_fields(struct print *p, const struct weir_head *h, uint64_t skip)

@@ -56,14 +56,13 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     weir_str n = h2_text(nghttp2_rcbuf_get_buf(name)), v = h2_text(nghttp2_rcbuf_get_buf(value));
 
     (void)session;
-    (void)flags;
     if (bursts(c, n.len + v.len)) {
         h2_conn_calm(c, "a field block many times as large as it may be");
         return NGHTTP2_ERR_PAUSE;
     }
     if (st == NULL) /* refused */
         return 0;
-    if (!h2_block_add(&st->block, c->config->limits, n, v))
+    if (!h2_block_add(&st->block, c->config->limits, n, v, flags & NGHTTP2_NV_FLAG_NO_INDEX))
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return 0;
 }

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 
+import hpack
 import pytest
 
 from weirtest import OK, Authority, Client, chunks, own_answer, poll, request, serve, why
@@ -524,6 +525,38 @@ def test_fields_of_the_connection(weir, origin):
                "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Keep-Alive: 5",
                "Proxy-Connection: close", "TE: gzip, trailers", "Trailer: x").status == 200
     assert {n for n, _ in o.requests[0].fields if not n.startswith((":", "x-forwarded"))} == {"te"}
+
+
+def never_indexed(block):
+    """The fields of the first block of a connection that no hop may keep in a table."""
+    return {n.decode() for field in hpack.Decoder().decode(block, raw=True)
+            if not field.indexable for n in field[:1]}
+
+
+def test_secret_fields(weir, origin):
+    """RFC 7541 6.2.3: what is never indexed on one side is not on the other, both ways. A cookie is, if
+    one of its crumbs is."""
+    def literal(name, value):
+        return b"\x10" + wire.field(name, value)[1:]
+
+    def script(peer):
+        st = peer.accept()
+        seen.append(peer._block)
+        peer.send(wire.frame(wire.HEADERS, wire.END_HEADERS, st.number, wire.block([(":status", "200")])
+                             + literal("set-cookie", "a=1") + wire.field("x-open", "1"))
+                  + wire.data(st.number)
+                  + wire.frame(wire.HEADERS, wire.END_HEADERS | wire.END_STREAM, st.number,
+                               literal("x-late", "2")))
+        peer.wait_end()
+    seen = []
+    c = h2(weir(H2, "--h2c", origin(h2_script(script))))
+    st = c.stream(1)
+    c.send(wire.headers(1, wire.block(wire.head()) + wire.field("cookie", "b=2") + wire.field("x-open", "1")
+                        + literal("cookie", "a=1") + literal("x-key", "k")))
+    assert c.receive(st).status == 200 and st.trailers == [("x-late", "2")]
+    assert never_indexed(seen[0]) == {"cookie", "x-key"}
+    blocks = [f.payload for f in c.frames if f.kind == wire.HEADERS]
+    assert never_indexed(blocks[0]) == {"set-cookie"}
 
 
 # What is wrong about it.
