@@ -3,7 +3,7 @@
  *
  *     cc echo.c -o echo $(pkg-config --cflags --libs weir)
  *     ./echo &
- *     curl --data hello telnet://127.0.0.1:7000 */
+ *     curl -N telnet://127.0.0.1:7000      and what you type comes back */
 #include <weir/weir.h>
 
 static void serve(void *arg)
