@@ -195,11 +195,17 @@ void head_set_id(struct weir_head *h, enum field_id id, weir_str value)
         replace(h, head_first_id(h, id), id, (weir_str){ NULL, 0 }, value);
 }
 
+/* What is absent has no bytes, whatever its length. */
+static weir_str given(weir_str name)
+{
+    return (weir_str){ name.ptr, name.ptr != NULL ? name.len : 0 };
+}
+
 /* Checks and copies what a filter hands in. A known name needs no copy. */
 static bool adopt(struct weir_head *h, weir_str *name, weir_str *value, enum field_id *id)
 {
     *value = trim(*value);
-    if (!is_token(*name) || name->len > FIELD_NAME_MAX || value->len > UINT32_MAX ||
+    if (!is_token(given(*name)) || name->len > FIELD_NAME_MAX || value->len > UINT32_MAX ||
         !is_field_value(*value)) {
         mark_failed(h, WEIR_EFIELD);
         return false;
@@ -234,12 +240,12 @@ weir_str weir_target(const struct weir_head *h)
 
 weir_str weir_head_get(const struct weir_head *h, weir_str name)
 {
-    return h != NULL ? value_of(find(h, field_id_of(name), name, 0)) : (weir_str){ NULL, 0 };
+    return value_of(h != NULL ? find(h, field_id_of(given(name)), given(name), 0) : NULL);
 }
 
 bool weir_head_has(const struct weir_head *h, weir_str name)
 {
-    return h != NULL && find(h, field_id_of(name), name, 0) != NULL;
+    return h != NULL && find(h, field_id_of(given(name)), given(name), 0) != NULL;
 }
 
 void weir_head_set(struct weir_head *h, weir_str name, weir_str value)
@@ -270,9 +276,9 @@ void weir_head_add(struct weir_head *h, weir_str name, weir_str value)
 
 void weir_head_del(struct weir_head *h, weir_str name)
 {
-    enum field_id id = field_id_of(name);
+    enum field_id id = field_id_of(given(name));
 
-    if (h == NULL)
+    if (h == NULL || name.ptr == NULL)
         return;
     if (id != FIELD_OTHER)
         head_del_id(h, id);

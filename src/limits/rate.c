@@ -258,10 +258,14 @@ weir_dur rate_left(struct weir_rate *r, weir_str key, int64_t now)
 
 unsigned weir_rate_observe(struct weir_rate *r, weir_str key, unsigned n)
 {
+    if (key.ptr == NULL)
+        key.len = 0; /* absent, whatever its length */
     return r != NULL ? rate_observe(r, key, n, clock_now()) : n;
 }
 
 weir_dur weir_rate_left(struct weir_rate *r, weir_str key)
 {
+    if (key.ptr == NULL)
+        key.len = 0;
     return r != NULL ? rate_left(r, key, clock_now()) : 0;
 }

@@ -155,6 +155,9 @@ static void fields_are_found_by_any_case(void **state)
     assert_str(weir_get(&f.head, (const char *)NULL), NULL);
     assert_true(weir_has(&f.head, "EMPTY"));
     assert_false(weir_has(&f.head, "absent"));
+    assert_null(weir_get(&f.head, ((weir_str){ NULL, 4 })).ptr); /* has no bytes all the same */
+    assert_false(weir_has(&f.head, ((weir_str){ NULL, 1 })));
+    weir_del(&f.head, ((weir_str){ NULL, 1 }));
     end(&f);
 }
 
@@ -212,6 +215,7 @@ static void bad_changes_mark_the_head(void **state)
         { TEXT(""), TEXT("b") },          { TEXT("A\r\nB"), TEXT("") },
         { TEXT("\xc3\xa9"), TEXT("b") },
         { { NULL, 0 }, TEXT("b") },       { TEXT("Host\n"), TEXT("b") },
+        { { NULL, 4 }, TEXT("b") },
     };
 
     (void)state;
