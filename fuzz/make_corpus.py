@@ -158,7 +158,7 @@ date = [
     b'Sun, 06 Nov 1994 24:00:00 GMT',
 ]
 
-# ---- HTTP/2: frames, each with the length of its payload, and fields that are literals -------------
+# ---- HTTP/2: frames, each with the length of its payload, and fields that are literals -----------
 
 def frame(kind, flags, stream, payload=b''):
     return len(payload).to_bytes(3, 'big') + bytes([kind, flags]) + stream.to_bytes(4, 'big') + payload

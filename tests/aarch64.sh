@@ -1,7 +1,7 @@
 #!/bin/sh
-# aarch64.sh -- cross compiles everything and runs the unit tests under qemu-user. The libraries come
-# as arm64 packages into build/aarch64-root, with an apt state of its own: the machine is not changed.
-# Ends with 77 and a reason where the compiler, qemu or the packages cannot be had.
+# aarch64.sh -- cross compiles everything and runs the unit tests under qemu-user. The libraries
+# come as arm64 packages into build/aarch64-root, with an apt state of its own: the machine is not
+# changed. Ends with 77 and a reason where the compiler, qemu or the packages cannot be had.
 set -eu
 cd "$(dirname "$0")/.."
 packages='libcmocka-dev libcmocka0 libxxhash-dev libxxhash0 libssl-dev libssl3 libnghttp2-dev libnghttp2-14

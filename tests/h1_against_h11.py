@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""h1_against_h11.py PROGRAM [MUTATIONS] [SEED] -- what our parser accepts, h11 accepts too, and understands
-the same by it: method, target, fields, body, trailers, and where the message ends.
+"""h1_against_h11.py PROGRAM [MUTATIONS] [SEED] -- what our parser accepts, h11 accepts too, and
+understands the same by it: method, target, fields, body, trailers, and where the message ends.
 
-PROGRAM is h1_answer, which also knows the cases of the tables; beside those, seeded mutations of them are
-compared. Where h11 refuses more, ALLOWED tells why."""
+PROGRAM is h1_answer, which also knows the cases of the tables; beside those, seeded mutations of
+them are compared. Where h11 refuses more, ALLOWED tells why."""
 import random
 import re
 import struct

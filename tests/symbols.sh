@@ -1,6 +1,6 @@
 #!/bin/sh
-# symbols.sh BUILD -- both libraries define the functions and constants that the public headers declare,
-# and no other global name.
+# symbols.sh BUILD -- both libraries define the functions and constants that the public headers
+# declare, and no other global name.
 set -eu
 cd "$(dirname "$0")/.."
 build=$1

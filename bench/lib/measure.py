@@ -198,9 +198,9 @@ def measure_reuse(bench, name):
 
 
 def measure_uneven(bench, name):
-    """Latency of the light requests beside the heavy ones. The load shares a core with a worker: what
-    that computes does not keep it from sending. And who is woken for the proxy finds the core where
-    nobody computes, as he would where there are more of them."""
+    """Latency of the light requests beside the heavy ones. The load shares a core with a worker:
+    what that computes does not keep it from sending. And who is woken for the proxy finds the core
+    where nobody computes, as he would where there are more of them."""
     bench.prefer(bench.origin)
     with bench.proxy(name) as (proxy, address):
         bench.prefer(proxy, 1)

@@ -1,6 +1,7 @@
-/* server.h -- the process: options, services, signals, the end. None of these calls blocks but those
- * that say so. A call without a server (NULL, or one whose weir_server_run has returned) is a bug of
- * the program that nothing can report later: it ends the process, with the name of the call. */
+/* server.h -- the process: options, services, signals, the end. None of these calls blocks but
+ * those that say so. A call without a server (NULL, or one whose weir_server_run has returned) is a
+ * bug of the program that nothing can report later: it ends the process, with the name of the
+ * call. */
 #ifndef WEIR_SERVER_H
 #define WEIR_SERVER_H
 

@@ -18,8 +18,8 @@ struct forwarded {
  * control byte) is left out. Absent without memory. */
 weir_str forwarded_print(const struct forwarded *f, struct arena *arena);
 
-/* May an element stand behind this one? Not if it is empty or its last quoted string never ends, which
- * would swallow what follows. */
+/* May an element stand behind this one? Not if it is empty or its last quoted string never ends,
+ * which would swallow what follows. */
 bool forwarded_goes_on(weir_str value);
 
 enum forwards {

@@ -75,7 +75,8 @@ bool h1_reusable(const struct h1_conn *c);
 #define H1_DRAIN_MAX (64u * 1024)
 bool h1_drain(struct h1_conn *c, struct deadline until);
 
-/* It might be sent to until the end, whatever HTTP/1 knows of that: for who speaks something else. */
+/* It might be sent to until the end, whatever HTTP/1 knows of that: for who speaks something
+ * else. */
 void h1_linger(struct h1_conn *c);
 
 /* Closes the stream and gives back the buffer. A server that still might be sent to lingers, so

@@ -165,10 +165,10 @@ static int why_over(const struct h2_conn *c, const struct h2_stream *st)
     return st->head_out ? WEIR_EUPCLOSED : h2_refused(c);
 }
 
-/* Each is told once; one that carries on without its client again, as it may stop doing so. Requests
- * are told a few at a time: what a hundred of them do when they are cut off (a record in the log, an
- * upstream connection closed: 100 to 200 us each) would else be done before anybody else's next
- * request. None leaves the list meanwhile: that is up to us, in h2_gather. */
+/* Each is told once; one that carries on without its client again, as it may stop doing so.
+ * Requests are told a few at a time: what a hundred of them do when they are cut off (a record in
+ * the log, an upstream connection closed: 100 to 200 us each) would else be done before anybody
+ * else's next request. None leaves the list meanwhile: that is up to us, in h2_gather. */
 static void fail_all(struct h2_conn *c)
 {
     unsigned told = 0;

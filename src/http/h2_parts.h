@@ -152,7 +152,8 @@ void h2_recv_callbacks(nghttp2_session_callbacks *cb);
 void h2_sent_callbacks(nghttp2_session_callbacks *cb);
 
 /* h2_priority.c: PRIORITY_UPDATE. parse: a priority field. begin: a frame begins. update: it has
- * come. open: a request has come, and what was said of it before holds. end: frees what was kept. */
+ * come. open: a request has come, and what was said of it before holds. end: frees what was
+ * kept. */
 struct h2_priority {
     uint8_t urgency;
     bool incremental;

@@ -15,8 +15,8 @@ static void reset_sent(struct h2_conn *c, const nghttp2_frame *frame)
         h2_spend(c, H2_COST_WRONG, "too many streams that had to be reset");
 }
 
-/* nghttp2 itself has found what is wrong, and ends the session. INTERNAL_ERROR is nobody's fault but
- * ours: a head that memory was short for leaves a table that encodes no other. */
+/* nghttp2 itself has found what is wrong, and ends the session. INTERNAL_ERROR is nobody's fault
+ * but ours: a head that memory was short for leaves a table that encodes no other. */
 static void goaway_sent(struct h2_conn *c, uint32_t code)
 {
     if (code == NGHTTP2_NO_ERROR || c->err != 0)

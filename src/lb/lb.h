@@ -72,8 +72,8 @@ extern int (*lb_lookup)(const char *host, uint16_t port, struct addr *out, unsig
                         const char **why);
 
 /* How a backend is checked, in a coroutine: a connect, or what a test puts here. 0, the error that
- * the backend is down with; or WEIR_ECANCELED, WEIR_ENOMEM, WEIR_EDESCRIPTORS, WEIR_EINTERNAL, which
- * tell nothing. */
+ * the backend is down with; or WEIR_ECANCELED, WEIR_ENOMEM, WEIR_EDESCRIPTORS, WEIR_EINTERNAL,
+ * which tell nothing. */
 extern int (*lb_check)(const struct addr *to, weir_dur timeout);
 
 #endif

@@ -187,8 +187,8 @@ static void count_down(struct weir_session *s, struct weir_head *up)
         weir_head_set(up, LIT("Max-Forwards"), arena_printf(&s->arena, "%u", left));
 }
 
-/* HTTP/1.1 wants a Host, HTTP/2 one that is not empty (RFC 9113 8.3.1); what a client did not say is
- * the name of whom we ask. */
+/* HTTP/1.1 wants a Host, HTTP/2 one that is not empty (RFC 9113 8.3.1); what a client did not say
+ * is the name of whom we ask. */
 static void require_host(struct weir_session *s, struct weir_head *up)
 {
     const struct addr *to = s->peer.internal.address;

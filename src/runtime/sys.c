@@ -123,9 +123,9 @@ static ssize_t negative(ssize_t result)
     return likely(result >= 0) ? result : -errno;
 }
 
-/* The calls of a request, and of a client's connection, without the C library's functions: those are
- * points at which a thread may be cancelled, which in a process of several threads takes two locked
- * instructions each. Sanitizers have to see the functions. */
+/* The calls of a request, and of a client's connection, without the C library's functions: those
+ * are points at which a thread may be cancelled, which in a process of several threads takes two
+ * locked instructions each. Sanitizers have to see the functions. */
 enum { DIRECT = !SANITIZE_ADDRESS && !SANITIZE_THREAD };
 
 static ssize_t direct_recv(int fd, void *buf, size_t len, int flags)
@@ -156,7 +156,8 @@ static int direct_close(int fd)
     return DIRECT ? (int)syscall(SYS_close, fd) : close(fd);
 }
 
-/* Whole milliseconds, rounded up, are what every kernel knows; from 5.11 on it takes a finer span. */
+/* Whole milliseconds, rounded up, are what every kernel knows; from 5.11 on it takes a finer
+ * span. */
 static int direct_epoll_wait(int epoll, struct epoll_event *events, int max, int64_t span)
 {
     static atomic_bool coarse = !DIRECT;

@@ -36,8 +36,8 @@ int sys_eventfd(void); /* CLOEXEC, NONBLOCK, from 0 */
 int sys_pipe(int fd[2], int size); /* CLOEXEC, NONBLOCK; for `size` bytes where that is allowed */
 ssize_t sys_splice(int from, int to, size_t len); /* never blocks on the pipe */
 
-/* A thread that is started before `*before` is set again gets no signals, which are the program's, but
- * for those of its own faults: a fault that is blocked kills the process without a word. */
+/* A thread that is started before `*before` is set again gets no signals, which are the program's,
+ * but for those of its own faults: a fault that is blocked kills the process without a word. */
 void sys_signals_block(sigset_t *before);
 void sys_signals_set(const sigset_t *before);
 

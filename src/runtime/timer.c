@@ -18,10 +18,10 @@
 #define LATER (5 * WEIR_MS)
 
 /* A turn of the loop takes as many entries as it had events, within these bounds: a thousand
- * deadlines that pass at once (slow clients who came at once; to cut one is 50 to 150 us) would else
- * all be dealt with before the next ordinary request. Not fewer than events, or a busy worker would
- * fall ever further behind with those who sleep; but who is cut hangs up, which is an event, and so
- * the cuts would set their own pace. */
+ * deadlines that pass at once (slow clients who came at once; to cut one is 50 to 150 us) would
+ * else all be dealt with before the next ordinary request. Not fewer than events, or a busy worker
+ * would fall ever further behind with those who sleep; but who is cut hangs up, which is an event,
+ * and so the cuts would set their own pace. */
 enum { EXPIRE_LEAST = 2, EXPIRE_MOST = 8 };
 
 void lazy_init(struct lazy *l, enum lazy_kind kind)

@@ -39,8 +39,8 @@ void wheel_insert(struct wheel *w, struct timer *t, int64_t at);
 /* Takes it out, entry = TIMER_NONE; also out of the list of wheel_advance, or out of nothing. */
 void wheel_remove(struct wheel *w, struct timer *t);
 
-/* Moves entries of up to `now`, at most so many, to the end of `expired` (a list head), with entry =
- * TIMER_NONE, in the order of their ticks. If there are more, wheel_earliest is not later than
+/* Moves entries of up to `now`, at most so many, to the end of `expired` (a list head), with entry
+ * = TIMER_NONE, in the order of their ticks. If there are more, wheel_earliest is not later than
  * `now`. */
 void wheel_advance(struct wheel *w, int64_t now, struct link *expired, unsigned most);
 

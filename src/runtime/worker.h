@@ -210,8 +210,8 @@ void *worker_main(void *worker);
  * strands of the caller, which is amid its own batch. */
 void worker_handle(struct worker *w, struct epoll_event *events, int n);
 
-/* watch.c. How long `w` may sleep if it would sleep for `span`; it sleeps no more; it has strands to
- * run; and it looks after stuck workers, amid its batch. */
+/* watch.c. How long `w` may sleep if it would sleep for `span`; it sleeps no more; it has strands
+ * to run; and it looks after stuck workers, amid its batch. */
 int64_t watch_sleep(struct worker *w, int64_t span, int64_t now);
 void watch_wake(struct worker *w);
 void watch_run(struct worker *w);

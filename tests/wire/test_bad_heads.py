@@ -100,7 +100,8 @@ LENGTHS = [
     ("chunked on two lines", "Transfer-Encoding: chunked\r\n" * 2),
 ]
 
-# RFC 9112 6.1 asks for 501 where the coding is unknown; where chunked is not last, 6.3 asks for 400.
+# RFC 9112 6.1 asks for 501 where the coding is unknown; where chunked is not last, 6.3 asks for
+# 400.
 CODINGS = [(v, f"Transfer-Encoding: {v}\r\n") for v in (
     "gzip", "identity", "xchunked", "chunkedx", "x-chunked", "chunk", "gzip, chunked", "identity, chunked",
     "chunked, identity", "chunked, gzip", "chunked\r\nTransfer-Encoding: identity",

@@ -168,7 +168,8 @@ def test_targets_are_byte_exact(weir, origin, target):
     ("OPTIONS", "/x", "/x", "origin.test"),
 ])
 def test_target_forms(weir, origin, method, target, want, host):
-    """Absolute-form: its authority wins over Host, and origin-form goes upstream (RFC 9112 3.2.2)."""
+    """Absolute-form: its authority wins over Host, and origin-form goes upstream (RFC 9112
+    3.2.2)."""
     p, o = pair(weir, origin)
     assert p.client().ask(request(method, target)).status == 200
     req = o.one()

@@ -1,8 +1,9 @@
-"""Clients and origins that misbehave at random, many at a time: nothing crashes, nothing leaks, and no
-byte of one response ever reaches another client.
+"""Clients and origins that misbehave at random, many at a time: nothing crashes, nothing leaks, and
+no byte of one response ever reaches another client.
 
-Each request carries a token, and whatever looks like a complete response must be the one for that token.
-The seeds are fixed: what a client does is the same in each run, only their interleaving differs.
+Each request carries a token, and whatever looks like a complete response must be the one for that
+token. The seeds are fixed: what a client does is the same in each run, only their interleaving
+differs.
 """
 
 import random
@@ -14,8 +15,8 @@ from weirtest import Ended, chunks, request
 
 
 def answer(rnd, req):
-    """A response that says which request it answers, framed in one of all ways: bytes, and whether the
-    connection can go on."""
+    """A response that says which request it answers, framed in one of all ways: bytes, and whether
+    the connection can go on."""
     text = f"{req.target} {req.get('X-Token')} {len(req.body)} ".encode() * rnd.choice((1, 3, 200, 2000))
     kind = rnd.randrange(4)
     if req.method == "HEAD":

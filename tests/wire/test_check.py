@@ -29,7 +29,8 @@ def test_all_is_well(tmp_path, flag):
 
 @quick
 def test_nothing_is_bound(tmp_path):
-    """An address in use is no error of the configuration: the process that is to be replaced has it."""
+    """An address in use is no error of the configuration: the process that is to be replaced has
+    it."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()

@@ -18,7 +18,8 @@ def silent(conn):
 
 
 def drip(client, data, limit=2000):
-    """Sends `data` again and again, byte by byte, each a moment after the other, until an answer comes."""
+    """Sends `data` again and again, byte by byte, each a moment after the other, until an answer
+    comes."""
     for i in range(limit):
         if select.select([client.sock], [], [], 0.01)[0]:
             return
@@ -128,7 +129,8 @@ def test_send(weir, origin):
 
 
 def test_send_to_a_slow_reader(weir, origin):
-    """Who takes bytes all the time is not cut, though the socket takes none of ours for longer than that."""
+    """Who takes bytes all the time is not cut, though the socket takes none of ours for longer than
+    that."""
     size = 8 << 20
 
     def script(conn):

@@ -416,8 +416,8 @@ def test_trailer_filter_fails(editors, origin):
 
 @pytest.mark.parametrize("end", ["limit", "reset"])
 def test_a_piece_lives_while_it_is_used(editors, origin, end):
-    """The request ends while the second editor is at a piece of the first, whose memory that is: the
-    first one ends after the second has come back."""
+    """The request ends while the second editor is at a piece of the first, whose memory that is:
+    the first one ends after the second has come back."""
     p = editors(origin(serve(answer(LONG))))
     c = p.client()
     c.send(request("GET", "/", "Edit: upper,doze", *(["Hurry: 1"] if end == "limit" else [])))

@@ -1,5 +1,5 @@
-"""What clients and the error log are told when a request fails: pages by status, suppress_error_log,
-request_summary."""
+"""What clients and the error log are told when a request fails: pages by status,
+suppress_error_log, request_summary."""
 
 import json
 

@@ -1,4 +1,5 @@
-"""Upstreams that are not there, go away, or talk nonsense: the status, the word, and life after it."""
+"""Upstreams that are not there, go away, or talk nonsense: the status, the word, and life after
+it."""
 
 import os
 import resource
@@ -156,8 +157,8 @@ def test_client_leaves_while_the_origin_thinks(weir, origin):
 
 
 def test_client_leaves_after_a_request_that_came_early(weir, origin):
-    """The next request is there when the connection would have gone idle: it is looked after all the
-    same."""
+    """The next request is there when the connection would have gone idle: it is looked after all
+    the same."""
     def script(conn):
         conn.request()
         conn.wait(go)

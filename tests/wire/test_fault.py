@@ -1,7 +1,7 @@
-"""A build that injects faults (-Dfault=true, src/base/inject.h): one call in so many fails, each time
-another one, as the seed says. Whatever fails, clients get an answer that is whole or an end that
-cannot be taken for one; nobody is forgotten; the process goes on serving, never spins, and at its
-end has given everything back.
+"""A build that injects faults (-Dfault=true, src/base/inject.h): one call in so many fails, each
+time another one, as the seed says. Whatever fails, clients get an answer that is whole or an end
+that cannot be taken for one; nobody is forgotten; the process goes on serving, never spins, and at
+its end has given everything back.
 
 Only with such a build, and WEIR_FAULT_BUILD=1. WEIR_FAULT_SEEDS="FIRST COUNT" has other seeds; a
 failure names its own."""

@@ -1,4 +1,5 @@
-"""weir_fetch: programs/fetch.c asks another service while a request waits, from each kind of phase."""
+"""weir_fetch: programs/fetch.c asks another service while a request waits, from each kind of
+phase."""
 
 import pathlib
 import socket

@@ -71,7 +71,8 @@ class Channel:
 
 @pytest.fixture
 def rpc(weir):
-    """rpc(options, ...) starts a server, a proxy and a client; ended before the proxy is looked at."""
+    """rpc(options, ...) starts a server, a proxy and a client; ended before the proxy is looked
+    at."""
     ends = []
 
     def start(*options, tls=None, **more):

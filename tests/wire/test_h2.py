@@ -38,7 +38,7 @@ def port(request, weir, tmp_path):
     return Port()
 
 
-# ---- plain exchanges ------------------------------------------------------------------------------
+# ---- plain exchanges -----------------------------------------------------------------------------
 
 @pytest.mark.quick
 def test_get(port, origin):
@@ -142,7 +142,7 @@ def test_largest_value(weir, origin):
     assert c.rest()[1] == COMPRESSION_ERROR
 
 
-# ---- trailers, interim heads -----------------------------------------------------------------------
+# ---- trailers, interim heads ---------------------------------------------------------------------
 
 def test_trailers_down(port, origin):
     origin = origin(serve(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -194,7 +194,7 @@ def test_expect(port, origin):
     assert [dict(f)[":status"] for f in st.interim] == ["100"]
 
 
-# ---- ends that come early --------------------------------------------------------------------------
+# ---- ends that come early ------------------------------------------------------------------------
 
 def test_early_response(port, origin):
     """The answer comes whole, then NO_ERROR: the rest of the body need not be sent (8.1)."""
@@ -293,7 +293,7 @@ def test_bodies_too_large(port, origin):
     assert c.get("/next").status == 200
 
 
-# ---- windows ---------------------------------------------------------------------------------------
+# ---- windows -------------------------------------------------------------------------------------
 
 def test_slow_origin_stops_the_client(weir, origin):
     """The stream's window follows the reader: what the origin does not take is not credited, and
@@ -357,8 +357,8 @@ def test_the_rest_of_a_window_is_used(weir, origin):
     None, lambda n: data(n, b"y", True), lambda n: data(n, b"", True),
     lambda n: headers(n, [("x-t", "1")])], ids=["none", "of its last piece", "alone", "trailers"])
 def test_used_bodies_leave_the_window_to_others(weir, origin, end):
-    """A hundred requests that run for long, each with a body that was used up: together they are more
-    than the window of their connection."""
+    """A hundred requests that run for long, each with a body that was used up: together they are
+    more than the window of their connection."""
     def script(conn):
         if conn.head() is not None:
             conn.wait_end()
@@ -416,7 +416,8 @@ def test_priority_before_the_request(weir, origin):
 
 
 def test_frames_leave_together(weir, origin, tmp_path):
-    """What many streams have to say while the socket is full leaves in few writes: here, records."""
+    """What many streams have to say while the socket is full leaves in few writes: here,
+    records."""
     ca = Authority(tmp_path)
     crt, key = ca.certificate("site", "localhost")
     go = threading.Event()
@@ -445,7 +446,7 @@ def test_frames_leave_together(weir, origin, tmp_path):
     assert len(frames) == 80 and len(records) < 80, "no two frames in one record"
 
 
-# ---- one port for both ----------------------------------------------------------------------------
+# ---- one port for both ---------------------------------------------------------------------------
 
 @pytest.mark.quick
 def test_both_on_one_port(weir, origin):
@@ -478,10 +479,11 @@ def test_not_without_the_option(weir, origin):
     assert client.receive().status in (400, 505)
 
 
-# ---- the end of a connection ----------------------------------------------------------------------
+# ---- the end of a connection ---------------------------------------------------------------------
 
 def test_drain(port, origin):
-    """SIGTERM: GOAWAY in two steps (6.8): what is sent before the second is served, what runs ends."""
+    """SIGTERM: GOAWAY in two steps (6.8): what is sent before the second is served, what runs
+    ends."""
     go = threading.Event()
 
     def script(conn):

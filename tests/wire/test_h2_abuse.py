@@ -1,8 +1,8 @@
 """What a client may do that costs us and brings it nothing: floods, bombs, and hands in the lap.
 
 Each flood ends with GOAWAY and a reason in the log, while another client of the same process is
-served as before; the origin never has more of a connection's requests than were advertised; and what
-one connection can make the process keep is bounded."""
+served as before; the origin never has more of a connection's requests than were advertised; and
+what one connection can make the process keep is bounded."""
 
 import re
 import select
@@ -305,7 +305,8 @@ def test_windows_by_the_byte(weir, origin):
 
 
 def test_zero_window(weir, origin):
-    """Nobody reads: what is kept is a piece for each stream, and after --timeout-send it is gone."""
+    """Nobody reads: what is kept is a piece for each stream, and after --timeout-send it is
+    gone."""
     body = b"x" * (4 * MIB)
     origin = origin(lambda conn: [conn.request(), conn.send(
         b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)])

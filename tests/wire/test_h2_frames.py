@@ -310,7 +310,8 @@ def test_preface(port, sent, want):
 @pytest.mark.quick
 @pytest.mark.parametrize("secure", [False, True], ids=["h2c", "tls"])
 def test_server_preface(port, secure):
-    """3.4, 6.5.3: SETTINGS comes first (the reader insists) and ours are acknowledged, each time."""
+    """3.4, 6.5.3: SETTINGS comes first (the reader insists) and ours are acknowledged, each
+    time."""
     c = port(secure)
     c.send(settings((0x7777, 1)) + settings())
     c.until(lambda: c.acks == 3)
@@ -374,8 +375,8 @@ def test_streams_behind_the_own_goaway(port):
 
 
 def test_tables(port):
-    """7541 4.2, 6.3: the client's table becomes smaller and larger again amid responses; each change
-    is told in the next block."""
+    """7541 4.2, 6.3: the client's table becomes smaller and larger again amid responses; each
+    change is told in the next block."""
     c = port()
     for size in (4096, 0, 100, 4096, 10, 65536, 0):
         c.send(settings((HEADER_TABLE_SIZE, size)))

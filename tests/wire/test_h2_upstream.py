@@ -1,5 +1,5 @@
-"""HTTP/2 to upstreams: who shares a connection, when another is opened, and what becomes of requests
-whose connection or stream ends, in whatever state."""
+"""HTTP/2 to upstreams: who shares a connection, when another is opened, and what becomes of
+requests whose connection or stream ends, in whatever state."""
 
 import socket
 import threading
@@ -325,7 +325,8 @@ def test_refused_after_the_body_went(weir, origin):
 
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_connection_lost(weir, origin, how):
-    """Before a head: 502, not sent again on the same word; behind one: cut off; complete: complete."""
+    """Before a head: 502, not sent again on the same word; behind one: cut off; complete:
+    complete."""
     def lost(peer):
         waits, begun, whole = peer.accept(), peer.accept(), peer.accept()
         begun.head(200)
@@ -416,7 +417,8 @@ def test_dead_connection(weir, origin):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_idle_connection_that_died(weir, origin, method):
-    """After a silence nothing is sent on it before it has answered; so any request can go elsewhere."""
+    """After a silence nothing is sent on it before it has answered; so any request can go
+    elsewhere."""
     def dying(peer):
         peer.accept().answer(200, b"x")
         peer.answer_pings = False
@@ -534,8 +536,8 @@ def never_indexed(block):
 
 
 def test_secret_fields(weir, origin):
-    """RFC 7541 6.2.3: what is never indexed on one side is not on the other, both ways. A cookie is, if
-    one of its crumbs is."""
+    """RFC 7541 6.2.3: what is never indexed on one side is not on the other, both ways. A cookie
+    is, if one of its crumbs is."""
     def literal(name, value):
         return b"\x10" + wire.field(name, value)[1:]
 
@@ -649,7 +651,8 @@ def test_reset_without_an_error(weir, origin, begun):
 
 
 def test_many_resets_of_theirs(weir, origin):
-    """An origin that resets each stream behind its answer is in its right, however many there are."""
+    """An origin that resets each stream behind its answer is in its right, however many there
+    are."""
     def script(peer):
         while (st := peer.accept()) is not None:
             st.answer(200, b"x")
@@ -687,7 +690,8 @@ def test_tls(weir, origin, ca):
 
 
 def test_tls_with_h1(weir, origin, ca):
-    """A peer that cannot is spoken to as it can, and is not asked by one request after the other."""
+    """A peer that cannot is spoken to as it can, and is not asked by one request after the
+    other."""
     o = origin(tls=ca.server("one", "origin.test", alpn=("http/1.1",)))
     p = weir(H2, *secure(ca), o)
     c = p.client()

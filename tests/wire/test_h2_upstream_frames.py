@@ -1,6 +1,6 @@
-"""Rules of RFC 9113 that an upstream breaks, numbered by section: what it sends in place of an answer,
-what it hears, and what the client gets: never more than the upstream meant to say. Another request
-is answered behind each.
+"""Rules of RFC 9113 that an upstream breaks, numbered by section: what it sends in place of an
+answer, what it hears, and what the client gets: never more than the upstream meant to say. Another
+request is answered behind each.
 
 What the upstream hears is one of
   goaway(code)    GOAWAY with this code: the connection ends

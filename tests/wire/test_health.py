@@ -148,7 +148,8 @@ def test_the_end_does_not_wait_for_checks(weir, origin, black_hole):
 
 
 def test_off_by_default(weir, origin):
-    """No check reaches an origin unless it is asked for; --health off wins over the other options."""
+    """No check reaches an origin unless it is asked for; --health off wins over the other
+    options."""
     o = origin()
     for options in [(), ("--health", "off", "--health-every", "10ms"),
                     ("--health-every", "10ms", "--health", "off")]:

@@ -135,7 +135,8 @@ def test_upgrade_that_is_not_taken_and_the_body_stays_framed(weir, origin):
     ("200 OK", {}, (None, None)),
 ])
 def test_what_a_426_wants(weir, origin, status, sent, want):
-    """RFC 9110 15.5.22: it has to say so. Other responses advertise what only the next hop speaks."""
+    """RFC 9110 15.5.22: it has to say so. Other responses advertise what only the next hop
+    speaks."""
     o = origin(serve(f"HTTP/1.1 {status}\r\nConnection: upgrade\r\nUpgrade: foo/2\r\nUpgrade: bar\r\n"
                      "Content-Length: 0\r\n\r\n".encode()))
     res = weir(o).client().ask(request("GET", "/", *sent.get("fields", ()), version=sent.get("version", "HTTP/1.1")))

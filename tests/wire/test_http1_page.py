@@ -1,6 +1,6 @@
-"""docs/http1.md is true of the binary. Each request of the page is sent: what the client is told and what
-the origin received is what the page says. Each response of the page is given by an origin: what the client
-gets, and whether the upstream connection is used again, is what the page says."""
+"""docs/http1.md is true of the binary. Each request of the page is sent: what the client is told
+and what the origin received is what the page says. Each response of the page is given by an origin:
+what the client gets, and whether the upstream connection is used again, is what the page says."""
 
 import re
 
@@ -110,7 +110,8 @@ def test_requests(weir, origin, title, rows):
 
 
 def answered(answer):
-    """What a response is understood as: interim statuses, status, fields, stated length, body, trailers."""
+    """What a response is understood as: interim statuses, status, fields, stated length, body,
+    trailers."""
     parts = re.fullmatch(r"((?:\d+(?: \{[^}]*\})*, )*)(\d+)((?: \{[^}]*\})*)(?: \((\d+)\))?(?: '(.*)')?"
                          r"((?: \[[^]]*\])*)(?: \+\d+)?", decode(answer), re.DOTALL)
     assert parts, answer
@@ -120,8 +121,8 @@ def answered(answer):
 
 
 def gives(rows):
-    """A script: gives the response of the row that the target names. It closes where the origin's close is part
-    of the row; otherwise whether there is another request is for the proxy to say."""
+    """A script: gives the response of the row that the target names. It closes where the origin's
+    close is part of the row; otherwise whether there is another request is for the proxy to say."""
     def script(conn):
         while (req := conn.request()) is not None:
             if req.target == "/fence":

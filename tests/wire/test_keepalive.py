@@ -47,9 +47,10 @@ def test_the_client_decides(weir, origin, version, fields, stays):
 
 @pytest.mark.parametrize("fields, status", [([], 200), (["Expect: miracles"], 417), (["Connection: Host"], 400)])
 def test_the_proxy_decides(weir, origin, fields, status):
-    """A client that means to go on may be sending already: the answer that ends it must not be destroyed by
-    a RST, so the proxy reads on for a while (RFC 9112 9.6). What is sent to a closed socket is answered
-    by a RST before the call returns, hence in each round; that we are too slow happens in no three."""
+    """A client that means to go on may be sending already: the answer that ends it must not be
+    destroyed by a RST, so the proxy reads on for a while (RFC 9112 9.6). What is sent to a closed
+    socket is answered by a RST before the call returns, hence in each round; that we are too slow
+    happens in no three."""
     p = weir("--max-requests", 1, origin())
     for last in (False, False, True):
         c = p.client()

@@ -1,4 +1,5 @@
-"""Max-Forwards (RFC 9110 7.6.2): counted down for OPTIONS and TRACE, and at 0 we answer ourselves."""
+"""Max-Forwards (RFC 9110 7.6.2): counted down for OPTIONS and TRACE, and at 0 we answer
+ourselves."""
 
 import pytest
 

@@ -1,5 +1,5 @@
-"""Both directions at once: answers that come before the request has been sent, uploads that an upstream
-stops reading, and clients that leave, in the versions of HTTP."""
+"""Both directions at once: answers that come before the request has been sent, uploads that an
+upstream stops reading, and clients that leave, in the versions of HTTP."""
 
 import threading
 
@@ -81,7 +81,8 @@ def test_response_ends_before_the_request_of_http2(weir, origin, up):
 
 @pytest.mark.parametrize("how", ["answers and closes", "answers and resets"])
 def test_upload_that_the_upstream_stopped_reading(weir, origin, how):
-    """What it has said explains it: its answer is heard before its end. It may be lost with a reset."""
+    """What it has said explains it: its answer is heard before its end. It may be lost with a
+    reset."""
     def script(conn):
         conn.head()
         conn.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
@@ -172,7 +173,8 @@ def test_upstream_stream_is_reset_at_once(weir, origin, down):
 @pytest.mark.parametrize("down", LEAVE)
 @pytest.mark.parametrize("up", ["h1", "h2"])
 def test_it_goes_on(weir, origin, down, up):
-    """Where the service wants that: the response is read to its end, and the connection used again."""
+    """Where the service wants that: the response is read to its end, and the connection used
+    again."""
     go = threading.Event()
     size = 1 << 20
 
@@ -209,7 +211,8 @@ def wait_for_go(o):
 
 
 def test_pipelined_requests_are_served_behind_their_end(weir, origin):
-    """RFC 9112 9.6: it was known when they were read, and tells nothing but that no more will come."""
+    """RFC 9112 9.6: it was known when they were read, and tells nothing but that no more will
+    come."""
     o = origin(lambda conn: wait_for_go(o)(conn))
     o.go = o.event()
     p = weir("--workers", 1, o)

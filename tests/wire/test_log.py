@@ -155,7 +155,8 @@ def test_log_to_a_named_pipe(weir, origin, tmp_path):
 
 @quick
 def test_closed_standard_files(weir, origin):
-    """No descriptor of ours takes the place of standard output, where the log would be written to it."""
+    """No descriptor of ours takes the place of standard output, where the log would be written to
+    it."""
     p = weir(origin(), log=False, under=("sh", "-c", 'exec "$@" <&- >&-', "sh"))
     assert p.ask(request()).body == b"ok"
     assert [os.readlink(f"/proc/{p.process.pid}/fd/{fd}") for fd in (0, 1)] == ["/dev/null"] * 2

@@ -1,5 +1,5 @@
-"""A program that uses the library wrongly (programs/misuse.c): its request fails with words that say
-what was wrong, and the next one is served."""
+"""A program that uses the library wrongly (programs/misuse.c): its request fails with words that
+say what was wrong, and the next one is served."""
 
 import pathlib
 import signal

@@ -1,4 +1,5 @@
-"""HTTP/1 and HTTP/2 on either side: the same exchanges, whatever the versions, one table for all."""
+"""HTTP/1 and HTTP/2 on either side: the same exchanges, whatever the versions, one table for
+all."""
 
 import random
 import threading

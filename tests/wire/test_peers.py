@@ -1,5 +1,5 @@
-"""Peers that a program chose, by programs/peers.c: which names a certificate may carry, where connections
-come from, and who never shares one, in the versions of HTTP on either side."""
+"""Peers that a program chose, by programs/peers.c: which names a certificate may carry, where
+connections come from, and who never shares one, in the versions of HTTP on either side."""
 
 import os
 import pathlib
@@ -62,7 +62,8 @@ def start(weir, upstream):
     (["elsewhere.test"], [SNI, "Peer-Alt: alt.test"], 502),
     (["IP:127.0.0.1"], [SNI, "Peer-Alt: 127.0.0.1"], 500),      # names, not addresses
     (["alt.test"], ["Peer-Tls: yes", "Peer-Alt: alt.test"], 500),
-    # An underscore is no letter of host names, but of names of hosts: in the first label `*` covers it.
+    # An underscore is no letter of host names, but of names of hosts: in the first label `*` covers
+    # it.
     (["*.origin.test"], ["Peer-Sni: a_b.origin.test"], 200),
     (["a_b.origin.test"], ["Peer-Sni: a_b.origin.test"], 200),
     (["a-b.origin.test"], ["Peer-Sni: a_b.origin.test"], 502),  # the reference takes it for the other

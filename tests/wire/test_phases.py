@@ -1,5 +1,5 @@
-"""Every phase with every outcome it has: programs/phases.c does what the field `Do` of a request says
-and writes which phases ran, in order."""
+"""Every phase with every outcome it has: programs/phases.c does what the field `Do` of a request
+says and writes which phases ran, in order."""
 
 import pathlib
 
@@ -300,8 +300,8 @@ def stale(release):
 @pytest.mark.parametrize("do, status", [("ok", 200), ("retry", 200), ("fail", 418), ("error", 504)])
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
 def test_stale_connection(phases, origin, method, do, status):
-    """A reused connection that ends before a byte of a response: once more if idempotent, unless the
-    phase says otherwise."""
+    """A reused connection that ends before a byte of a response: once more if idempotent, unless
+    the phase says otherwise."""
     o = origin(stale(None), serve(OK))
     p = phases(o)
     assert p.ask(request()).status == 200
@@ -457,8 +457,8 @@ def test_request_body_promise_broken(phases, origin, do):
 
 @pytest.mark.parametrize("do, status", [("fail", 418), ("answer", 222), ("error", 504)])
 def test_request_body_filter_ends_both(phases, origin, do, status):
-    """The helper that sends the body fails or answers while the response is waited for: that decides,
-    and the upstream never sees a body that looks complete."""
+    """The helper that sends the body fails or answers while the response is waited for: that
+    decides, and the upstream never sees a body that looks complete."""
     o = origin(lambda conn: conn.request())
     p = phases(o)
     c = p.client()
@@ -610,7 +610,8 @@ def test_empty_body_has_an_end(phases, origin, do):
 
 
 def test_cut_off_response_has_no_end(phases, origin):
-    """The filter that signs at the end never gets there: a truncated page must not look complete."""
+    """The filter that signs at the end never gets there: a truncated page must not look
+    complete."""
     o = origin(lambda conn: (conn.request(), conn.send(
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")))
     p = phases(o)

@@ -83,7 +83,8 @@ def test_wrong_usage(tmp_path, args, words):
 @quick
 @pytest.mark.parametrize("option, first, last", [("--workers", "2", "1"), ("--timeout-idle", "1s", "1s"), ("--health", "tcp", "off")])
 def test_given_more_than_once(tmp_path, option, first, last):
-    """Scripts add to what others have written: the last one counts, and nobody has to wonder which."""
+    """Scripts add to what others have written: the last one counts, and nobody has to wonder
+    which."""
     done = run(tmp_path, "proxy", "-t", option, first, UP, f"{option}={last}")
     assert done.returncode == 0
     assert done.stderr.splitlines() == [f"weir: warning: {option} is given more than once: the last one counts",

@@ -152,8 +152,8 @@ def test_duplex(pair):  # noqa: F811
 
 @pytest.mark.alone
 def test_slow_reader(pair):  # noqa: F811
-    """--timeout-send is for who takes nothing: who takes little has all the time that --min-rate leaves
-    him, however much the kernel holds for him."""
+    """--timeout-send is for who takes nothing: who takes little has all the time that --min-rate
+    leaves him, however much the kernel holds for him."""
     size, begun = 16 * MIB, time.monotonic()
 
     def answer(x):
@@ -182,8 +182,8 @@ def test_slow_reader(pair):  # noqa: F811
 @pytest.mark.parametrize("known", [True, False])
 def test_stream_without_an_end(pair, known):  # noqa: F811
     """An origin that forgets END_STREAM: its stream is reset in time, and nobody takes what came
-    without a length for all of it. (The reference gives the connection up; the others on it are none
-    the worse here.)"""
+    without a length for all of it. (The reference gives the connection up; the others on it are
+    none the worse here.)"""
     codes = []
 
     def answer(x):

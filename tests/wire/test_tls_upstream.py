@@ -1,4 +1,5 @@
-"""TLS to origins: whom we trust, who we are, what a failure is called, and which connections stay."""
+"""TLS to origins: whom we trust, who we are, what a failure is called, and which connections
+stay."""
 
 import os
 import re
@@ -21,7 +22,8 @@ def failed(proxy, status, word, detail=""):
 
 
 def in_turn(proxy, count):
-    """Requests, each when the connection of the last one is back in the pool (its line is logged)."""
+    """Requests, each when the connection of the last one is back in the pool (its line is
+    logged)."""
     for i in range(count):
         res = proxy.ask(request("POST", body=b"p") if i % 2 else request())
         assert res.body == b"ok"
@@ -88,7 +90,8 @@ def test_the_subject_is_no_name(weir, origin, authority):
 
 @quick
 def test_a_dot_at_the_end_is_no_part_of_the_name(weir, origin, authority):
-    """RFC 6066 3: how a host is named that is looked up as it stands, and as no certificate has it."""
+    """RFC 6066 3: how a host is named that is looked up as it stands, and as no certificate has
+    it."""
     context = authority.server("origin", NAME)
     names = []
     context.sni_callback = lambda sock, name, ctx: names.append(name)

@@ -1,4 +1,5 @@
-"""WebSocket over HTTP/2 (RFC 8441), and CONNECT: a stream of the client's connection is a tunnel."""
+"""WebSocket over HTTP/2 (RFC 8441), and CONNECT: a stream of the client's connection is a
+tunnel."""
 
 import base64
 import hashlib

@@ -1,4 +1,5 @@
-"""A raw client: sends exactly the bytes it is given, in pieces of our choice, and reads strictly."""
+"""A raw client: sends exactly the bytes it is given, in pieces of our choice, and reads
+strictly."""
 
 import random
 import socket
@@ -25,8 +26,8 @@ def chunks(*pieces, trailers=""):
 
 
 class Client:
-    """One connection. `address` is (host, port) or the path of a Unix socket. With `tls`, a context,
-    it asks for `name` and verifies it. `mss`: in smaller segments than loopback has."""
+    """One connection. `address` is (host, port) or the path of a Unix socket. With `tls`, a
+    context, it asks for `name` and verifies it. `mss`: in smaller segments than loopback has."""
 
     def __init__(self, address, rcvbuf=None, mss=None, source=None, tls=None, name="localhost"):
         if isinstance(address, str):

@@ -1,7 +1,8 @@
-"""Clients and origins that can do the same in HTTP/1 and HTTP/2, for what must not depend on versions.
+"""Clients and origins that can do the same in HTTP/1 and HTTP/2, for what must not depend on
+versions.
 
-`Down(proxy, version)` is a client's connection; `ends(handler)[version]` an origin's script that calls
-handler(x) for each request.
+`Down(proxy, version)` is a client's connection; `ends(handler)[version]` an origin's script that
+calls handler(x) for each request.
 """
 
 from . import h2 as wire
