@@ -156,6 +156,9 @@ CASES = [
     ("6.5.2 an unknown setting is ignored", settings((0x4242, 7)) + headers(1, GET), SERVED),
     ("6.5.2 larger frames are no demand", settings((MAX_FRAME_SIZE, 1 << 20))
      + headers(1, head("GET", "/big")), SERVED),
+    ("8441 3 ENABLE_CONNECT_PROTOCOL of 2", settings((8, 2)), goaway(PROTOCOL_ERROR)),
+    ("9218 2.1 NO_RFC7540_PRIORITIES of 2", settings((9, 2)), goaway(PROTOCOL_ERROR)),
+    ("9218 2.1 NO_RFC7540_PRIORITIES that changes", settings((9, 1)), goaway(PROTOCOL_ERROR)),
     ("6.6 PUSH_PROMISE from a client", OPEN + frame(PUSH_PROMISE, 4, 1, b"\0\0\0\2" + block(GET)),
      goaway(PROTOCOL_ERROR)),
     ("6.7 PING on a stream", frame(PING, 0, 1, b"12345678"), goaway(PROTOCOL_ERROR)),

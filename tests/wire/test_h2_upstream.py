@@ -460,6 +460,26 @@ def test_upload_waits_for_windows(weir, origin):
     assert get(p, method="POST", body=b"x" * 200_000).body == b"200000"
 
 
+def test_window_that_becomes_negative(weir, origin):
+    """RFC 9113 6.9.2: nothing is sent before it is above 0 again."""
+    def script(peer):
+        peer.accept().answer(200, b"x")     # by then it knows our windows
+        st = peer.accept()
+        st.wait(lambda: len(st.body) == 30000, "a window full")
+        peer.send(wire.settings((wire.INITIAL_WINDOW_SIZE, 10)))
+        peer.give(st, 29990)    # it is 0 now
+        peer.ping()
+        peer.ping()
+        assert len(st.body) == 30000
+        peer.give(st, 200_000)
+        st.answer(200, str(len(st.read())).encode())
+        peer.wait_end()
+    o = origin(h2_script(script, settings=((wire.INITIAL_WINDOW_SIZE, 30000),), credit=False))
+    p = weir(H2, o)
+    assert get(p).body == b"x"
+    assert get(p, method="POST", body=b"x" * 100_000).body == b"100000"
+
+
 def test_upload_that_nobody_reads(weir, origin):
     """504 within the deadline, and the stream is reset."""
     def script(peer):
