@@ -129,6 +129,12 @@ void shared_only_h1(const struct peer_key *key)
     remember_h1(key, true);
 }
 
+/* Not a time that was up: that was the time of who tried, and others may have more. */
+static bool will_fail_others(int err)
+{
+    return weir_error_source(err) == WEIR_SRC_UPSTREAM && weir_error_status(err) != 504;
+}
+
 void shared_failed(const struct peer_key *key, int err)
 {
     struct part *part = peers_part(key->hash);
@@ -137,7 +143,7 @@ void shared_failed(const struct peer_key *key, int err)
     spin_lock(&part->lock);
     p = peers_find(part, key);
     if (p != NULL) {
-        peers_attempt_over(p, weir_error_source(err) == WEIR_SRC_UPSTREAM ? err : 0);
+        peers_attempt_over(p, will_fail_others(err) ? err : 0);
         peers_forget(part);
     }
     spin_unlock(&part->lock);

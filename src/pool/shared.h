@@ -39,8 +39,8 @@ void shared_h1(const struct peer_key *key);
 /* It said so on a connection of HTTP/2 (WEIR_EUPH1). */
 void shared_only_h1(const struct peer_key *key);
 
-/* It could not be opened: those who wait fail as well, unless the cause lies with who tried. With a
- * turn. */
+/* It could not be opened: those who wait fail as well, unless the cause lies with who tried: that
+ * it is cancelled, or had little time. With a turn. */
 void shared_failed(const struct peer_key *key, int err);
 
 /* Shutdown: what is idle is closed, the others when their last stream has ended. From a worker.
