@@ -51,12 +51,12 @@ void weir_server_add(struct weir_server *sv, const struct weir_service *service)
  * requests that fail. Everything is copied. A peer without TLS needs nothing. */
 void weir_server_expect_peer(struct weir_server *sv, const struct weir_peer *peer);
 
-/* Reports all set-up errors or serves until told to stop, then frees the server and all that was
- * made with it. With -t it looks names up, loads certificates and binds nothing, and says
- * "configuration ok" if no error was found. 0 after a clean stop, 1 start-up or run-time failure, 2
- * usage. One server runs in a process at a time; while it does, another one ends with 1. Blocks the
- * calling thread. SIGTERM drains, a second one or SIGINT ends at once, SIGUSR1 reopens the log
- * files. */
+/* Reports set-up errors, as many as can be told at once, or serves until told to stop, then frees
+ * the server and all that was made with it. With -t it looks names up, loads certificates and binds
+ * nothing, and says "configuration ok" if no error was found. 0 after a clean stop, 1 start-up or
+ * run-time failure, 2 usage. One server runs in a process at a time; while it does, another one
+ * ends with 1. Blocks the calling thread. SIGTERM drains, a second one or SIGINT ends at once, SIGUSR1
+ * reopens the log files. */
 int weir_server_run(struct weir_server *sv);
 
 /* Starts the clean stop that SIGTERM starts. From any thread or signal handler, from

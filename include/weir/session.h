@@ -169,7 +169,8 @@ int weir_sleep(struct weir_session *s, weir_dur span);
 struct weir_head *weir_new_response(struct weir_session *s, int status);
 
 /* Sends `res` with `body` to the client and returns WEIR_ANSWERED, or an error if the client is
- * gone, or WEIR_EINVALID if a response was sent before. Content-Length is set; for HEAD, 204 and
+ * gone, or WEIR_EINVALID if a response was sent before; in a cancelled scope of yours
+ * WEIR_ECANCELED, and it may be sent behind that. Content-Length is set; for HEAD, 204 and
  * 304 no body is sent. May block. */
 int weir_send_str(struct weir_session *s, struct weir_head *res, weir_str body);
 

@@ -35,6 +35,7 @@ int answer_send(struct weir_session *s, struct weir_head *res, weir_str body)
         return session_fail(s, WEIR_EINVALID, "a second response to one request");
     if (res->failed != 0)
         return session_fail(s, res->failed, NULL);
+    TRY(co_check()); /* if only a scope of the phase is over, it may answer behind that */
     if (bodyless || head_only) {
         if (!bodyless)
             m.length_as = arena_printf(&s->arena, "%zu", body.len);

@@ -96,6 +96,8 @@ static void keys_are_told_apart(void **state)
         assert_int_equal(rate_observe(r, (weir_str){ page, sizeof page }, 1, ms(5 * (int)i)), 1);
         page[i] = 0;
     }
+    assert_int_equal(weir_rate_observe(r, (weir_str){ NULL, 4 }, 0), /* absent: the empty one */
+                     weir_rate_observe(r, LIT(""), 0));
     rate_free(&r);
 }
 

@@ -74,7 +74,8 @@ def test_the_limit_of_a_scope(ask):
     assert ask("/limit") == "0, timeout"
 
 
-@pytest.mark.parametrize("path, words", [("/none", "nothing"), ("/thread", "refused"),
-                                         ("/computed", "in time"), ("/own", "as documented")])
+@pytest.mark.parametrize("path, words", [("/none", "nothing"), ("/behind", "canceled"),
+                                         ("/thread", "refused"), ("/computed", "in time"),
+                                         ("/own", "as documented")])
 def test_calls(ask, path, words):
     assert ask(path) == words

@@ -113,6 +113,21 @@ static int cancel_soon(void *arg)
     return weir_sleep_for(*span) < 0 ? WEIR_ECANCELED : WEIR_ECLOSED;
 }
 
+/* In a cancelled scope nothing is sent, nor has it been tried. */
+static int behind(struct weir_session *s)
+{
+    weir_dur span = 0;
+    struct weir_scope sc;
+    int rc;
+
+    weir_scope_open(&sc);
+    weir_scope_spawn(&sc, cancel_soon, &span);
+    weir_scope_wait(&sc, WEIR_FOREVER);
+    rc = weir_respond(s, 500, "too early");
+    weir_scope_end(&sc, 0);
+    return weir_respond(s, 200, weir_error_why(rc));
+}
+
 /* Cancelling meets them at every step. */
 static int races(struct weir_session *s)
 {
@@ -283,7 +298,7 @@ static const struct {
     { "/leaf", leaf },         { "/slow", slow },         { "/first", first },
     { "/races", races },       { "/limit", limit },       { "/none", none },
     { "/thread", thread },     { "/computed", computed }, { "/own", own },
-    { "/wait", wait_for_all },
+    { "/wait", wait_for_all }, { "/behind", behind },
 };
 
 static int request_filter(struct weir_session *s)
