@@ -291,7 +291,8 @@ static void note(struct slot *s, enum dir d, uint32_t generation, unsigned flags
         tell_watcher(s);
 }
 
-void slot_event(uint64_t data, uint32_t mask)
+/* A function of its own, as its locks are those of requests: bench/locked.py. */
+__attribute__((noinline)) void slot_event(uint64_t data, uint32_t mask)
 {
     struct slot *s = slab_at(&rt.slots, (uint32_t)data);
     uint32_t generation = (uint32_t)(data >> 32) & SLOT_GEN_MASK;
