@@ -196,6 +196,43 @@ static int too_large(const struct h1_scan *scan, enum h1_side side, const struct
     return refuse(fault, WEIR_EHEADSIZE, "a request head longer than --max-head");
 }
 
+/* The line that has not ended yet, without what may be half of its end. */
+static weir_str unfinished(const struct h1_scan *scan, weir_str in)
+{
+    size_t start = scan->lines > 0 ? scan->ends[scan->lines - 1] + (size_t)2 : 0;
+    weir_str line = { in.ptr + start, in.len - start };
+
+    line.len -= line.len > 0 && line.ptr[line.len - 1] == '\r';
+    return line;
+}
+
+/* Of a head that has not ended: is it known already that a part of it is too large? Then nobody
+ * waits for the rest. */
+static SELDOM int check_unfinished(const struct h1_scan *scan, enum h1_side side,
+                                   const struct h1_limits *limits, weir_str in,
+                                   struct h1_fault *fault)
+{
+    weir_str line;
+    const char *blank;
+    size_t rest;
+
+    if (scan->lines > H1_ENDS) /* where it begins is not remembered */
+        return 0;
+    line = unfinished(scan, in);
+    if (scan->lines > 0 && line.len > limits->max_field)
+        return refuse(fault, side == H1_REQUEST ? WEIR_EFIELDSIZE : WEIR_EUPHEADSIZE,
+                      "a field line longer than --max-field");
+    if (scan->lines > 0 || side == H1_RESPONSE)
+        return 0;
+    blank = line.len > 0 ? memchr(line.ptr, ' ', line.len) : NULL;
+    if (blank == NULL)
+        return 0;
+    rest = (size_t)(line.ptr + line.len - blank) - 1; /* the target, and perhaps a version */
+    return rest > limits->max_target + 1 + VERSION_LEN
+               ? refuse(fault, WEIR_ETARGETSIZE, "a request target longer than --max-target")
+               : 0;
+}
+
 int h1_collect(struct h1_scan *scan, enum h1_side side, const struct h1_limits *limits,
                weir_str *in, struct h1_fault *fault)
 {
@@ -219,7 +256,7 @@ int h1_collect(struct h1_scan *scan, enum h1_side side, const struct h1_limits *
     if (scan->lines > limits->max_fields + (size_t)1)
         return refuse(fault, side == H1_REQUEST ? WEIR_EFIELDCOUNT : WEIR_EUPHEADSIZE,
                       "more fields than --max-fields");
-    return rc;
+    return rc > 0 ? rc : check_unfinished(scan, side, limits, *in, fault);
 }
 
 int h1_parse_request(const char *text, const struct h1_scan *scan, const struct h1_limits *limits,

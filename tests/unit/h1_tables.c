@@ -8,6 +8,7 @@
 
 #define X_255  X64 X64 X64 X8 X8 X8 X8 X8 X8 X8 "xxxxxxx"
 #define X_256  X256
+#define X_265  X256 X8 "x"
 #define X_500  X256 X64 X64 X64 X8 X8 X8 X8 X8 X8 "xxxx"
 #define X_509  X_500 X8 "x"
 #define X_510  X_500 X8 "xx"
