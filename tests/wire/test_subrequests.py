@@ -14,7 +14,7 @@ PROGRAM = pathlib.Path(binary()).resolve().parents[1] / "tests/wire/programs/sub
 def ask(weir):
     """ask(path, fields...): what comes of it. What it fetches it asks of itself; so its pool keeps
     its own connections until it ends."""
-    p = weir("--listen", "127.0.0.1:0", "127.0.0.1:1", program=PROGRAM)
+    p = weir("--listen", "127.0.0.1:0", "--timeout-connect", "60s", "127.0.0.1:1", program=PROGRAM)
 
     def it(path, *fields):
         c = p.client()
