@@ -55,9 +55,9 @@ struct h2_stream {
     bool judged;    /* `taken` is the answer to its last H2_POST_LATE */
     struct h2_taken taken;
 
-    /* the strand's; the connection sees it with what is posted afterwards */
-    bool tunnel;
-    bool misused; /* as a tunnel: fields came */
+    /* the strand's, for its connection */
+    _Atomic bool tunnel;
+    bool misused; /* as a tunnel: fields came; seen with what is posted afterwards */
 
     /* the strand's */
     struct h2_in *held; /* the last piece lies in it */
