@@ -87,7 +87,9 @@ bool h2_end_reached(const struct h2_conn *c)
         return true;
     if (c->drained && link_alone(&c->streams))
         return true;
-    return !nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session);
+    if (nghttp2_session_want_write(c->session))
+        return false;
+    return c->err != 0 || !nghttp2_session_want_read(c->session); /* GOAWAY may lack memory */
 }
 
 /* Streams whose strand has ended and whose peer does not take what is left. */
