@@ -9,7 +9,7 @@
 static int refuse(struct h2_conn *c, int32_t id)
 {
     h2_spend(c, H2_COST_RESET, "too many streams that had to be refused");
-    nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    h2_send_reset(c, id, NGHTTP2_REFUSED_STREAM);
     return 0;
 }
 

@@ -280,9 +280,16 @@ static inline struct h2_stream *h2_stream_by_id(struct h2_conn *c, int32_t id)
     return nghttp2_session_get_stream_user_data(c->session, id);
 }
 
+/* Who does not hear of it would wait for ever: without memory for that the connection ends. */
+static inline void h2_send_reset(struct h2_conn *c, int32_t id, uint32_t code)
+{
+    if (nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, code) == NGHTTP2_ERR_NOMEM)
+        h2_conn_fail(c, WEIR_ENOMEM, NGHTTP2_INTERNAL_ERROR, NULL);
+}
+
 static inline void h2_stream_reset(struct h2_stream *st, uint32_t code)
 {
-    nghttp2_submit_rst_stream(st->conn->session, NGHTTP2_FLAG_NONE, st->id, code);
+    h2_send_reset(st->conn, st->id, code);
 }
 
 /* What a request of which the peer has seen nothing is told. */

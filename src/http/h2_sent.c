@@ -71,10 +71,9 @@ static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int
     int32_t id = frame->hd.stream_id;
 
     (void)error;
-    (void)conn;
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat != NGHTTP2_HCAT_REQUEST &&
         nghttp2_session_find_stream(session, id) != NULL)
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR);
+        h2_send_reset(conn, id, NGHTTP2_INTERNAL_ERROR);
     return 0;
 }
 
