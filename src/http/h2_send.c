@@ -74,7 +74,8 @@ static struct h2_out *first_piece(struct h2_stream *st)
     return st->sending;
 }
 
-static void send_trailers(struct h2_stream *st, uint32_t *flags)
+/* false: there is no memory for it, and an end without them would look complete. */
+static bool send_trailers(struct h2_stream *st, uint32_t *flags)
 {
     struct h2_out *o = st->sending;
 
@@ -83,8 +84,8 @@ static void send_trailers(struct h2_stream *st, uint32_t *flags)
     o->next = st->sent;
     st->sent = o;
     st->out_ended = true;
-    if (nghttp2_submit_trailer(st->conn->session, st->id, o->nv, o->nvlen) == 0)
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    return nghttp2_submit_trailer(st->conn->session, st->id, o->nv, o->nvlen) == 0;
 }
 
 /* How much of the body may leave now; the copy is made in h2_data_sent. */
@@ -114,8 +115,8 @@ static ssize_t offer(struct h2_stream *st, size_t max, uint32_t *flags)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
     }
     spin_unlock(&st->lock);
-    if (o != NULL && o->kind == H2_OUT_TRAILERS)
-        send_trailers(st, flags);
+    if (o != NULL && o->kind == H2_OUT_TRAILERS && !send_trailers(st, flags))
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (dribbles)
         h2_spend(st->conn, H2_COST_DRIBBLE, "a window that opens by some bytes at a time");
     if (n == 0 && !(*flags & NGHTTP2_DATA_FLAG_EOF))

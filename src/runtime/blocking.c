@@ -3,6 +3,7 @@
 #include "runtime/blocking.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "runtime/sys.h"
@@ -19,10 +20,18 @@ struct job {
     _Atomic bool done;
 };
 
+/* A thread. It is joined, so that what libraries keep for it is gone when we have stopped. */
+struct helper {
+    struct helper *next;
+    pthread_t thread;
+    bool ended;
+};
+
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t more, fewer; /* jobs; threads */
     struct job *first, **end;
+    struct helper *helpers; /* also those that have ended, until they are joined */
     unsigned threads, idle, max;
     bool stopping;
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -42,6 +51,22 @@ int blocking_start(unsigned threads)
     return 0;
 }
 
+/* Joins those that have ended; they had the lock then, and do nothing more. */
+static void join_ended(void)
+{
+    struct helper **at = &pool.helpers, *h;
+
+    while ((h = *at) != NULL) {
+        if (!h->ended) {
+            at = &h->next;
+            continue;
+        }
+        *at = h->next;
+        pthread_join(h->thread, NULL);
+        free(h);
+    }
+}
+
 void blocking_stop(void)
 {
     pthread_mutex_lock(&pool.lock);
@@ -49,6 +74,7 @@ void blocking_stop(void)
     pthread_cond_broadcast(&pool.more);
     while (pool.threads > 0)
         pthread_cond_wait(&pool.fewer, &pool.lock);
+    join_ended();
     pthread_mutex_unlock(&pool.lock);
     pthread_cond_destroy(&pool.more);
     pthread_cond_destroy(&pool.fewer);
@@ -75,11 +101,11 @@ static struct job *next_job(void)
     return j;
 }
 
-static void *helper(void *arg)
+static void *help(void *arg)
 {
+    struct helper *self = arg;
     struct job *j;
 
-    (void)arg;
     pthread_mutex_lock(&pool.lock);
     while ((j = next_job()) != NULL) {
         struct co *c = j->co;
@@ -91,24 +117,31 @@ static void *helper(void *arg)
         co_wake(c, WAIT_NUMBER(atomic_fetch_or(&c->wait, 0)), WAKE_OTHER);
         pthread_mutex_lock(&pool.lock);
     }
+    self->ended = true;
     pool.threads--;
     pthread_cond_broadcast(&pool.fewer);
     pthread_mutex_unlock(&pool.lock);
     return NULL;
 }
 
-/* A thread that leaves all signals to the program. */
+/* A thread that leaves all signals to the program. The lock is held. */
 static bool start_helper(void)
 {
-    pthread_t thread;
+    struct helper *h = malloc(sizeof *h);
     sigset_t before;
     bool started;
 
+    join_ended();
+    if (h == NULL)
+        return false;
+    *h = (struct helper){ .next = pool.helpers };
     sys_signals_block(&before);
-    started = pthread_create(&thread, NULL, helper, NULL) == 0;
+    started = pthread_create(&h->thread, NULL, help, h) == 0;
     sys_signals_set(&before);
     if (started)
-        pthread_detach(thread);
+        pool.helpers = h;
+    else
+        free(h);
     return started;
 }
 
