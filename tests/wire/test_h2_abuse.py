@@ -344,13 +344,18 @@ def test_reader_that_never_reads(weir, origin):
     assert not grew(proxy, before, 8 * MIB)
 
 
-def test_stops_a_client_whose_body_nobody_reads(weir, silent):
-    """A window for each stream, and one for all of them: 64 KiB and 1 MiB, whatever is sent."""
+def greeted(weir, silent):
+    """A proxy in front of who says nothing, a client of it, and the memory it takes so far."""
     proxy = weir("--h2c", silent.name, "--timeout-connect", "20s")
     c = h2(proxy)
     c.until(lambda: c.acks)
     c.pong()
-    before = rss(proxy)
+    return proxy, c, rss(proxy)
+
+
+def test_stops_a_client_whose_body_nobody_reads(weir, silent):
+    """A window for each stream, and one for all of them: 64 KiB and 1 MiB, whatever is sent."""
+    proxy, c, before = greeted(weir, silent)
     sent = 0
     for i in odd(STREAMS):
         st = c.stream(i)
@@ -383,11 +388,7 @@ def test_crumbs(weir, silent):
 
 def test_largest_messages(weir, silent):
     """Heads, bodies and trailers as large as they may be, on as many streams."""
-    proxy = weir("--h2c", silent.name, "--timeout-connect", "20s")
-    c = h2(proxy)
-    c.until(lambda: c.acks)
-    c.pong()
-    before = rss(proxy)
+    proxy, c, before = greeted(weir, silent)
     large = [(name, "y" * 15900) for name in ("x-a", "x-b")]
     for st in [c.stream(i) for i in odd(STREAMS)]:
         c.send(long_headers(st.number, POST + large, False))

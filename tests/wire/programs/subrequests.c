@@ -89,20 +89,25 @@ static int slow(struct weir_session *s)
 
 /* ---- scopes that end before their fetches ---------------------------------------------------- */
 
+/* All at once, in a scope that the first failure ends: what ending it returns. */
+static int ask_all(struct ask *asks, size_t n)
+{
+    struct weir_scope sc;
+
+    weir_scope_open(&sc);
+    for (size_t i = 0; i < n; i++)
+        weir_scope_spawn(&sc, fetch_it, &asks[i]);
+    return weir_scope_end(&sc, weir_scope_wait(&sc, WEIR_FOREVER));
+}
+
 /* The first answer wins. The others are cancelled, and the request goes on. */
 static int first(struct weir_session *s)
 {
     struct ask asks[] = { { s, "/slow", WEIR_FOREVER, WEIR_ECLOSED, 0 },
                           { s, "/leaf", WEIR_FOREVER, WEIR_ECLOSED, 0 },
                           { s, "/slow", WEIR_FOREVER, WEIR_ECLOSED, 0 } };
-    struct weir_scope sc;
-    int rc;
+    int rc = ask_all(asks, sizeof asks / sizeof asks[0]);
 
-    weir_scope_open(&sc);
-    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++)
-        weir_scope_spawn(&sc, fetch_it, &asks[i]);
-    rc = weir_scope_wait(&sc, WEIR_FOREVER);
-    rc = weir_scope_end(&sc, rc);
     return weir_respond(s, 200, weir_printf(s, "%s, %d", weir_error_why(rc), asks[1].status).ptr);
 }
 
@@ -164,14 +169,8 @@ static int wait_for_all(struct weir_session *s)
     struct ask asks[3] = { { s, "/slow", WEIR_FOREVER, 0, 0 },
                            { s, "/slow", WEIR_FOREVER, 0, 0 },
                            { s, "/slow", WEIR_FOREVER, 0, 0 } };
-    struct weir_scope sc;
-    int rc;
 
-    weir_scope_open(&sc);
-    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++)
-        weir_scope_spawn(&sc, fetch_it, &asks[i]);
-    rc = weir_scope_wait(&sc, WEIR_FOREVER);
-    weir_scope_end(&sc, rc);
+    ask_all(asks, sizeof asks / sizeof asks[0]);
     return weir_respond(s, 200, "nobody cares"); /* whatever it says: the request is over */
 }
 
