@@ -55,10 +55,12 @@ class Watch(threading.Thread):
     def run(self):
         go_last(threading.get_native_id())
         time.sleep(self.first)
-        while not self.over and self.gone is None:
+        while self.gone is None:
             self.left = len(self.all & established(self.port))
             if self.left == 0:
                 self.gone = time.monotonic() - self.begin
+            if self.over:
+                break
             time.sleep(SAMPLE_SECONDS)
 
 
@@ -104,6 +106,7 @@ def measure_attack(bench, name):
             busy = ordinary(bench, proxy, address, part.deadline + 1)
             watch.join(max(0, watch.begin + part.deadline + GRACE_SECONDS - time.monotonic()))
             watch.over = True
+            watch.join()        # before the attackers leave by themselves
             attackers.popen.stdin.close()
             told = json.loads(attackers.line(PATIENCE, "attackers"))
         proxy.check_alive()
