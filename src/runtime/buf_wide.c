@@ -50,13 +50,14 @@ void buf_wide_put(char **buf)
     *buf = NULL;
 }
 
-/* Unmaps so many free ones, the last used last. */
-static void unmap_some(unsigned n)
+/* Unmaps those not needed since the last trim, or all that are free; the last used last. */
+static void unmap_some(bool all)
 {
     char *some[WIDE_MAX];
+    unsigned n;
 
     spin_lock(&wide.lock);
-    n = MIN(n, wide.count);
+    n = all ? wide.count : MIN(wide.least, wide.count);
     memcpy(some, wide.free, n * sizeof *some);
     memmove(wide.free, wide.free + n, (wide.count - n) * sizeof *wide.free);
     wide.count -= n;
@@ -69,10 +70,10 @@ static void unmap_some(unsigned n)
 
 void bufs_wide_trim(void)
 {
-    unmap_some(wide.least);
+    unmap_some(false);
 }
 
 void bufs_wide_free(void)
 {
-    unmap_some(WIDE_MAX);
+    unmap_some(true);
 }

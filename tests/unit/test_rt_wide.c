@@ -1,6 +1,8 @@
 /* test_rt_wide.c -- larger buffers: bounded, used again, given back when nobody needs them. */
 #include "cases.h"
 
+#include <pthread.h>
+
 #include "runtime/buf_wide.h"
 
 static void they_are_bounded_and_kept(void **state)
@@ -43,11 +45,41 @@ static void what_is_not_needed_is_unmapped(void **state)
     bufs_wide_free();
 }
 
+static void *take_and_give(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < 2000; i++) {
+        char *buf = buf_wide_get();
+
+        if (buf == NULL)
+            continue;
+        buf[0] = 'x';
+        buf_wide_put(&buf);
+    }
+    return NULL;
+}
+
+/* Any worker may trim while others take and give: for TSan, above all. */
+static void any_thread_may_trim(void **state)
+{
+    pthread_t users[2];
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&users[i], NULL, take_and_give, NULL), 0);
+    for (unsigned i = 0; i < 200; i++)
+        bufs_wide_trim();
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(users[i], NULL);
+    bufs_wide_free();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_are_bounded_and_kept),
         cmocka_unit_test(what_is_not_needed_is_unmapped),
+        cmocka_unit_test(any_thread_may_trim),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
