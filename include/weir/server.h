@@ -22,7 +22,7 @@ struct weir_option {
     const char *help;     /* NULL: the option works and help does not tell of it */
 
     /* Gets the `state` given to weir_server_new_with and the value (NULL for a flag); returns NULL,
-     * or a static sentence that says what is wrong with it. */
+     * or a static sentence that says what is wrong with it. NULL: it is taken, and nothing done. */
     const char *(*set)(void *state, const char *value);
 
     bool        required; /* it is a usage error to leave it out */

@@ -122,7 +122,7 @@ static void set(struct reader *r, const struct known *k, const char *value)
     note_again(r, k);
     if (k->own != NULL) {
         r->seen[k->own - r->c->own] = true;
-        why = k->own->set(r->state, value);
+        why = k->own->set != NULL ? k->own->set(r->state, value) : NULL;
     } else {
         why = option_set(k->row, &r->c->settings, value);
     }

@@ -514,6 +514,18 @@ static void the_page_is_printed_from_the_table(void **state)
     free(page);
 }
 
+static void one_without_a_use_is_taken(void **state)
+{
+    static const struct weir_option idle[] = { { .name = "idle", .value = "N" }, { .name = NULL } };
+    const char *argv[] = { "prog", "--idle", "7", "--workers", "3", NULL };
+    struct cmdline c;
+
+    (void)state;
+    cmdline_read(&c, ARRAY_LEN(argv) - 1, (char **)argv, NULL, idle, NULL);
+    assert_string_equal(c.faults.text, "");
+    assert_int_equal(c.settings.process.workers, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -531,6 +543,7 @@ int main(void)
         cmocka_unit_test(the_defaults),
         cmocka_unit_test(fields_that_cannot_be),
         cmocka_unit_test(nearest_words),
+        cmocka_unit_test(one_without_a_use_is_taken),
         cmocka_unit_test(help_names_everything_in_100_columns),
         cmocka_unit_test(the_page_is_printed_from_the_table),
     };
