@@ -192,10 +192,11 @@ class Process:
     def cpu(self):
         """Its use of the processor so far, all processes, all threads."""
         ran = user = system = 0
-        for pid, task in self.tasks():
+        tasks = self.tasks()
+        for pid, task in tasks:
             with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/schedstat") as f:
                 ran += int(f.read().split()[0])
-        for pid in self.pids():
+        for pid in {pid for pid, _ in tasks}:
             with contextlib.suppress(OSError):
                 fields = stat_fields(pid)
                 user += int(fields[11])

@@ -163,9 +163,12 @@ static void rescue(struct worker *w, struct worker *stuck, struct epoll_event *e
 
 void watch_others(struct worker *w, struct epoll_event *events, int max)
 {
-    int64_t stuck = rt_busy() ? STUCK : STUCK_SOON;
+    int64_t stuck;
 
-    if (alone() || w->now - w->looked < stuck)
+    if (alone())
+        return;
+    stuck = rt_busy() ? STUCK : STUCK_SOON;
+    if (w->now - w->looked < stuck)
         return;
     w->looked = w->now;
     for (unsigned i = 0; i < rt.count; i++) {
