@@ -1,4 +1,5 @@
 /* main.c -- `weir COMMAND`: finds the command, or tells which there are. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,6 +74,12 @@ static int unknown(const char *name)
     return USAGE;
 }
 
+static int surplus(const char *word, const char *after)
+{
+    fprintf(stderr, "weir: \"%.100s\": nothing may follow %s\n", word, after);
+    return USAGE;
+}
+
 static int printed(void)
 {
     return fflush(stdout) == 0 ? 0 : FAILED;
@@ -85,6 +92,8 @@ static int help_run(const struct command *self, int argc, char **argv)
 
     if (argc > 1 && asked == NULL)
         return unknown(argv[1]);
+    if (argc > 2)
+        return surplus(argv[2], "help COMMAND");
     if (asked == NULL || asked == self) {
         print_commands(stdout);
         return printed();
@@ -92,19 +101,29 @@ static int help_run(const struct command *self, int argc, char **argv)
     return asked->run(asked, 2, args);
 }
 
+static bool is_option(const char *word, const char *name, const char *letter)
+{
+    return strcmp(word, name) == 0 || strcmp(word, letter) == 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command;
+    bool help, version;
 
     if (argc < 2) {
         print_commands(stderr);
         return USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    help = is_option(argv[1], "--help", "-h");
+    version = is_option(argv[1], "--version", "-v");
+    if (argc > 2 && (help || version))
+        return surplus(argv[2], argv[1]);
+    if (help) {
         print_commands(stdout);
         return printed();
     }
-    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0) {
+    if (version) {
         printf("weir %s\n", weir_version());
         return printed();
     }

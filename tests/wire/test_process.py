@@ -39,6 +39,9 @@ WRONG = [
     (["nonsense"], "nonsense"),
     (["help", "nonsense"], "nonsense"),
     (["--nonsense"], "nonsense"),
+    *((words, f'"x": nothing may follow {words[0]}') for words in (
+        ["--version", "x"], ["-v", "x", "y"], ["--help", "x"], ["-h", "x"], ["help", "proxy", "x"],
+        ["help", "help", "x"])),
     (["proxy"], "UPSTREAM|upstream"),
     (["proxy", "--liste", "127.0.0.1:0", UP], "--listen"),
     (["proxy", "--worker", "2", UP], "--workers"),
