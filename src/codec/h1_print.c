@@ -51,14 +51,35 @@ weir_str status_reason(int status)
     return reasons[status];
 }
 
+/* The first and the last `k` bytes of `n`, which are all of them if `n` is at most twice `k`. */
+static inline __attribute__((always_inline)) void copy_ends(char *at, const char *from, size_t n,
+                                                            size_t k)
+{
+    memcpy(at, from, k);
+    memcpy(at + n - k, from + n - k, k);
+}
+
+/* Names and values are short, and there are many: they are copied by two moves that may overlap,
+ * where the usual way has to find out first how to begin and how to end. */
 static inline char *put(char *at, weir_str s)
 {
-    if (s.len > 0)
-        memcpy(at, s.ptr, s.len);
+    if (unlikely(s.len > 32))
+        return mempcpy(at, s.ptr, s.len);
+    if (s.len >= 16)
+        copy_ends(at, s.ptr, s.len, 16);
+    else if (s.len >= 8)
+        copy_ends(at, s.ptr, s.len, 8);
+    else if (s.len >= 4)
+        copy_ends(at, s.ptr, s.len, 4);
+    else if (s.len >= 2)
+        copy_ends(at, s.ptr, s.len, 2);
+    else if (s.len == 1)
+        *at = *s.ptr;
     return at + s.len;
 }
 
-#define PUT(at, text) put(at, LIT(text))
+/* The same for a literal. */
+#define PUT(at, text) ((char *)mempcpy(at, text, sizeof(text) - 1))
 
 static char *put_field(char *at, weir_str name, weir_str value)
 {
@@ -80,11 +101,21 @@ static char *put_number(char *at, uint64_t n)
     return put(at, (weir_str){ first, (size_t)(end - first) });
 }
 
+/* A status has three digits. */
+static char *put_status(char *at, unsigned status)
+{
+    at[0] = (char)('0' + status / 100);
+    at[1] = (char)('0' + status / 10 % 10);
+    at[2] = (char)('0' + status % 10);
+    return at + 3;
+}
+
 /* Does the field stand as `Name: value` in its text? */
 static inline bool is_in_one_piece(const struct field *f)
 {
-    return f->value == f->name + f->name_len + 2 && f->name[f->name_len] == ':' &&
-           f->name[f->name_len + 1] == ' ';
+    const char *behind = f->name + f->name_len;
+
+    return f->value == behind + 2 && memcmp(behind, ": ", 2) == 0;
 }
 
 static inline const char *end_of(const struct field *f)
@@ -97,7 +128,7 @@ static inline bool is_followed_by(const struct field *f, const struct field *nex
 {
     const char *end = end_of(f);
 
-    return next->name == end + 2 && end[0] == '\r' && end[1] == '\n' && is_in_one_piece(next);
+    return next->name == end + 2 && memcmp(end, "\r\n", 2) == 0 && is_in_one_piece(next);
 }
 
 /* All fields but those whose bit is in `skip`. */
@@ -196,7 +227,7 @@ size_t h1_print_response(char *out, const struct weir_head *h, const struct h1_e
     weir_str reason = h->reason.len > 0 ? h->reason : status_reason(h->status);
     char *at = PUT(out, "HTTP/1.1 ");
 
-    at = put_number(at, h->status);
+    at = put_status(at, h->status);
     *at++ = ' '; /* also without a reason: RFC 9112 4 */
     at = put(at, reason);
     at = PUT(at, "\r\n");
