@@ -152,7 +152,8 @@ static int set_absolute_path(struct weir_head *out, weir_str path)
     return 0;
 }
 
-static int check_host(struct weir_head *out, bool twice, struct h1_fault *fault)
+static int check_host(struct weir_head *out, const char *readable, bool twice,
+                      struct h1_fault *fault)
 {
     const struct field *host = head_first_id(out, FIELD_HOST);
 
@@ -161,7 +162,7 @@ static int check_host(struct weir_head *out, bool twice, struct h1_fault *fault)
     if (twice)
         return refuse(fault, WEIR_EBADHOST, "more than one Host field");
     out->authority = (weir_str){ host->value, host->value_len };
-    if (host->value_len > 0 && !authority_valid(out->authority))
+    if (host->value_len > 0 && !authority_valid_in(out->authority, readable))
         return refuse(fault, WEIR_EBADHOST, "a Host that is no host and port");
     return 0;
 }
@@ -173,7 +174,7 @@ static int settle_target(struct weir_head *out, weir_str text, const char *reada
     struct target target;
 
     TRY(target_parse_in(text, readable, (enum method)out->method_id, &target, fault));
-    TRY(check_host(out, two_hosts, fault));
+    TRY(check_host(out, readable, two_hosts, fault));
     out->target = target.path;
     if (likely(target.form == TARGET_ORIGIN || target.form == TARGET_ASTERISK))
         return 0;

@@ -13,25 +13,22 @@
 #include <immintrin.h>
 #endif
 
-/* The name at the front of a line. */
+/* The name at the front of a line, or the first bytes of a longer one. */
 struct name {
     uint32_t len, id;
 };
 
-typedef struct name (*name_reader)(const char *line);
+enum { AT_ONCE = 32 }; /* bytes that a reader of names looks at */
 
-static inline size_t skip_token(const char *p, size_t len)
-{
-    while (char_is(p[len], CHAR_TOKEN))
-        len++;
-    return len;
-}
+typedef struct name (*name_reader)(const char *line);
 
 static struct name name_portable(const char *line)
 {
-    size_t len = skip_token(line, 0);
+    uint32_t len = 0;
 
-    return (struct name){ (uint32_t)len, field_id_at(line, len) };
+    while (len < AT_ONCE && char_is(line[len], CHAR_TOKEN))
+        len++;
+    return (struct name){ len, field_id_at(line, len) };
 }
 
 /* Why is `at` not the colon behind a field name that began at `line`? */
@@ -66,13 +63,16 @@ split_by(name_reader read_name, bool ends_known, const char *text, const struct 
 
         cr = end = ends_known ? text + scan->ends[i] : rawmemchr(line, '\r');
         if (unlikely(*value != ':' || name.len == 0)) {
-            value = line + skip_token(line, name.len);
+            while (char_is(*value, CHAR_TOKEN))
+                value++;
             if (*value != ':' || value == line) {
                 out->reason = why_no_colon(line, value);
                 return SPLIT_BAD;
             }
+            if (value - line > FIELD_NAME_MAX)
+                return too_large(out);
         }
-        if (unlikely((size_t)(cr - line) > max_field || value - line > FIELD_NAME_MAX))
+        if (unlikely((size_t)(cr - line) > max_field))
             return too_large(out);
         f->name = line;
         f->name_len = (uint16_t)(value - line);
@@ -110,12 +110,13 @@ static enum split split_long(const char *text, const struct h1_scan *scan, size_
     return split_by(name_portable, false, text, scan, first, max_field, out);
 }
 
-static size_t span_portable(const char *p, const char *end, const char *readable)
+static size_t span_portable(enum h1_set set, const char *p, const char *end, const char *readable)
 {
+    static const uint8_t classes[SET_COUNT] = { CHAR_TARGET, CHAR_HOST };
     const char *at = p;
 
     (void)readable;
-    while (at < end && char_is(*at, CHAR_TARGET))
+    while (at < end && char_is(*at, classes[set]))
         at++;
     return (size_t)(at - p);
 }
@@ -133,17 +134,19 @@ static size_t span_portable(const char *p, const char *end, const char *readable
 
 #define IS_ALNUM(c) \
     (((c) >= '0' && (c) <= '9') || ((c) >= 'A' && (c) <= 'Z') || ((c) >= 'a' && (c) <= 'z'))
-#define IS_BOTH(c) /* of both sets, but for the alphanumerics */ \
-    ((c) == '!' || (c) == '$' || ((c) >= '&' && (c) <= '\'') || ((c) >= '*' && (c) <= '+') || \
-     ((c) >= '-' && (c) <= '.') || (c) == '_' || (c) == '|' || (c) == '~')
+#define IS_ANY(c) /* of all sets */ \
+    (IS_ALNUM(c) || (c) == '!' || (c) == '$' || ((c) >= '&' && (c) <= '\'') || \
+     ((c) >= '*' && (c) <= '+') || ((c) >= '-' && (c) <= '.') || (c) == '_' || (c) == '~')
 #define IS_TOKEN(c) \
-    (IS_ALNUM(c) || IS_BOTH(c) || (c) == '#' || (c) == '%' || (c) == '^' || (c) == '`')
+    (IS_ANY(c) || (c) == '#' || (c) == '%' || (c) == '^' || (c) == '`' || (c) == '|')
+#define IS_HOST(c) \
+    (IS_ANY(c) || ((c) >= '(' && (c) <= ')') || (c) == ',' || (c) == ';' || (c) == '=')
 #define IS_TARGET(c) \
-    (IS_ALNUM(c) || IS_BOTH(c) || ((c) >= '(' && (c) <= ')') || (c) == ',' || (c) == '/' || \
-     ((c) >= ':' && (c) <= ';') || (c) == '=' || ((c) >= '?' && (c) <= '@') || (c) == '[' || \
-     (c) == ']')
+    (IS_HOST(c) || (c) == '/' || (c) == ':' || ((c) >= '?' && (c) <= '@') || (c) == '[' || \
+     (c) == ']' || (c) == '|')
 
-static const char tokens[16] = { ROWS(IS_TOKEN) }, targets[16] = { ROWS(IS_TARGET) };
+static const char tokens[16] = { ROWS(IS_TOKEN) };
+static const char sets[SET_COUNT][16] = { { ROWS(IS_TARGET) }, { ROWS(IS_HOST) } };
 static const uint8_t highs[16] = { 1, 2, 4, 8, 16, 32, 64, 128 }; /* none above 0x7f */
 
 /* A bit for each byte that is not in the set. */
@@ -192,18 +195,18 @@ split_sse42(const char *text, const struct h1_scan *scan, size_t first, size_t m
     return split_by(name_sse42, true, text, scan, first, max_field, out);
 }
 
-__attribute__((target("sse4.2,popcnt"))) static size_t span_sse42(const char *p, const char *end,
-                                                                  const char *readable)
+__attribute__((target("sse4.2,popcnt"))) static size_t
+span_sse42(enum h1_set set, const char *p, const char *end, const char *readable)
 {
     const char *at = p;
 
     for (; at < end && readable - at >= 16; at += 16) {
-        uint32_t out = outside_16(_mm_loadu_si128((const __m128i *)at), targets);
+        uint32_t out = outside_16(_mm_loadu_si128((const __m128i *)at), sets[set]);
 
         if (out != 0)
             return MIN((size_t)(at + __builtin_ctz(out) - p), (size_t)(end - p));
     }
-    return at < end ? (size_t)(at - p) + span_portable(at, end, readable) : (size_t)(end - p);
+    return at < end ? (size_t)(at - p) + span_portable(set, at, end, readable) : (size_t)(end - p);
 }
 
 __attribute__((target("avx2"))) static inline uint32_t outside_32(__m256i bytes, const char *set)
@@ -237,24 +240,24 @@ split_avx2(const char *text, const struct h1_scan *scan, size_t first, size_t ma
 }
 
 __attribute__((target("avx2,bmi,bmi2,popcnt"))) static size_t
-span_avx2(const char *p, const char *end, const char *readable)
+span_avx2(enum h1_set set, const char *p, const char *end, const char *readable)
 {
     const char *at = p;
 
     for (; at < end && readable - at >= 32; at += 32) {
-        uint32_t out = outside_32(_mm256_loadu_si256((const __m256i *)at), targets);
+        uint32_t out = outside_32(_mm256_loadu_si256((const __m256i *)at), sets[set]);
 
         if (out != 0)
             return MIN((size_t)(at + __builtin_ctz(out) - p), (size_t)(end - p));
     }
-    return at < end ? (size_t)(at - p) + span_portable(at, end, readable) : (size_t)(end - p);
+    return at < end ? (size_t)(at - p) + span_portable(set, at, end, readable) : (size_t)(end - p);
 }
 #endif
 
 static const struct {
     enum split (*split)(const char *text, const struct h1_scan *scan, size_t first,
                         size_t max_field, struct split_fields *out);
-    size_t (*span)(const char *p, const char *end, const char *readable);
+    size_t (*span)(enum h1_set set, const char *p, const char *end, const char *readable);
 } kinds[H1_KINDS] = {
     [H1_PORTABLE] = { split_portable, span_portable },
 #if defined(__x86_64__)
@@ -271,7 +274,7 @@ enum split h1_split(const char *text, const struct h1_scan *scan, size_t first, 
     return kinds[h1_kind()].split(text, scan, first, max_field, out);
 }
 
-size_t h1_target_span(const char *p, const char *end, const char *readable)
+size_t h1_span(enum h1_set set, const char *p, const char *end, const char *readable)
 {
-    return kinds[h1_kind()].span(p, end, readable);
+    return kinds[h1_kind()].span(set, p, end, readable);
 }

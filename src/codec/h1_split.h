@@ -1,5 +1,5 @@
-/* h1_split.h -- the second pass over a head: field lines become fields; and how far a target is
- * legal. For h1_parse.c and uri.c. */
+/* h1_split.h -- the second pass over a head: field lines become fields; and how far a target or a
+ * host is legal. For h1_parse.c and uri.c. */
 #ifndef CODEC_H1_SPLIT_H
 #define CODEC_H1_SPLIT_H
 
@@ -21,8 +21,11 @@ struct split_fields {
 enum split h1_split(const char *text, const struct h1_scan *scan, size_t first, size_t max_field,
                     struct split_fields *out);
 
-/* How many bytes from `p` on, at most up to `end`, are CHAR_TARGET? Bytes up to `readable`, which
- * is not before `end`, may be read. */
-size_t h1_target_span(const char *p, const char *end, const char *readable);
+/* The bytes that are CHAR_TARGET, and those that are CHAR_HOST. */
+enum h1_set { SET_TARGET, SET_HOST, SET_COUNT };
+
+/* How many bytes from `p` on, at most up to `end`, are in the set? Bytes up to `readable`, which is
+ * not before `end`, may be read. */
+size_t h1_span(enum h1_set set, const char *p, const char *end, const char *readable);
 
 #endif

@@ -27,7 +27,7 @@ static int check_bytes(weir_str text, const char *readable, struct h1_fault *fau
     bool query = false;
 
     for (;;) {
-        p += h1_target_span(p, end, readable);
+        p += h1_span(SET_TARGET, p, end, readable);
         if (likely(p == end))
             return 0;
         if (*p == '%' && end - p >= 3 && char_is(p[1], CHAR_HEX) && char_is(p[2], CHAR_HEX))
@@ -130,9 +130,9 @@ static bool is_ipv6(weir_str text)
     return strlen(z) == text.len - 2 && inet_pton(AF_INET6, z, &addr) == 1;
 }
 
-bool authority_valid(weir_str text)
+bool authority_valid_in(weir_str text, const char *readable)
 {
-    size_t host = 0;
+    size_t host;
 
     if (text.len > 0 && *text.ptr == '[') {
         const char *close = memchr(text.ptr, ']', text.len);
@@ -143,8 +143,12 @@ bool authority_valid(weir_str text)
         if (!is_ipv6((weir_str){ text.ptr, host }))
             return false;
     } else {
-        while (host < text.len && char_is(text.ptr[host], CHAR_HOST))
-            host++;
+        host = h1_span(SET_HOST, text.ptr, text.ptr + text.len, readable);
     }
     return host > 0 && is_port((weir_str){ text.ptr + host, text.len - host });
+}
+
+bool authority_valid(weir_str text)
+{
+    return authority_valid_in(text, text.ptr + text.len);
 }

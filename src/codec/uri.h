@@ -32,6 +32,9 @@ int target_parse_in(weir_str text, const char *readable, enum method method, str
  * not valid here; a Host field may be empty. */
 bool authority_valid(weir_str text);
 
+/* The same for a text behind which bytes up to `readable` may be read. */
+bool authority_valid_in(weir_str text, const char *readable);
+
 /* Brings the path of `target` (query excluded) to one form in `arena`: unreserved characters
  * unescaped, other escapes in upper case, dot segments removed, double slashes merged. 0, with
  * `*same` if nothing had to change (then `*out` is a slice of `target`). WEIR_EBADTARGET for what

@@ -92,24 +92,27 @@ static void known_names_are_known(void **state)
     }
 }
 
-/* Each byte at each place of a target, with and without room to read behind it. */
-static void targets_end_at_the_first_odd_byte(void **state)
+/* Each byte at each place of a target or host, with and without room to read behind it. */
+static void spans_end_at_the_first_odd_byte(void **state)
 {
+    static const unsigned classes[SET_COUNT] = { CHAR_TARGET, CHAR_HOST };
     char text[80 + H1_PAD];
 
     (void)state;
-    for (int kind = 0; kind < H1_KINDS; kind++) {
-        if (!h1_use((enum h1_kind)kind))
+    for (int kind = 0; kind < H1_KINDS * SET_COUNT; kind++) {
+        enum h1_set set = (enum h1_set)(kind % SET_COUNT);
+
+        if (!h1_use((enum h1_kind)(kind / SET_COUNT)))
             continue;
         for (size_t at = 0; at < 80; at++) {
             for (int byte = 0; byte < 256; byte++) {
-                size_t want = char_is((char)byte, CHAR_TARGET) ? 80 : at;
+                size_t want = char_is((char)byte, classes[set]) ? 80 : at;
 
                 memset(text, 'x', sizeof(text));
                 text[at] = (char)byte;
-                assert_int_equal(h1_target_span(text, text + 80, text + 80), want);
-                assert_int_equal(h1_target_span(text, text + 80, text + 80 + H1_PAD), want);
-                assert_int_equal(h1_target_span(text, text + at, text + 80), at);
+                assert_int_equal(h1_span(set, text, text + 80, text + 80), want);
+                assert_int_equal(h1_span(set, text, text + 80, text + 80 + H1_PAD), want);
+                assert_int_equal(h1_span(set, text, text + at, text + 80), at);
             }
         }
     }
@@ -155,7 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_tokens),
         cmocka_unit_test(known_names_are_known),
-        cmocka_unit_test(targets_end_at_the_first_odd_byte),
+        cmocka_unit_test(spans_end_at_the_first_odd_byte),
         cmocka_unit_test(heads_of_many_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
