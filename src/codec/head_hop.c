@@ -92,8 +92,8 @@ static size_t nominated(const struct weir_head *h, weir_str names[NOMINATED_MAX]
     return n;
 }
 
-static bool is_among(const struct weir_head *h, const struct field *f, const weir_str *names,
-                     size_t n)
+static SELDOM bool is_among(const struct weir_head *h, const struct field *f, const weir_str *names,
+                            size_t n)
 {
     weir_str name = { f->name, f->name_len };
 
@@ -111,19 +111,22 @@ int head_copy_end_to_end(struct weir_head *dst, const struct weir_head *src, str
     weir_str names[NOMINATED_MAX];
     size_t n = nominated(src, names);
 
+    struct field *to;
+
     *dst = *src;
     dst->arena = arena;
-    dst->count = 0;
     dst->cap = src->count + 8; /* what a proxy adds, without a second array */
     dst->present = src->present & ~hop_by_hop;
-    dst->fields = arena_alloc(arena, dst->cap * sizeof(*dst->fields));
-    if (dst->fields == NULL)
+    dst->fields = to = arena_alloc(arena, dst->cap * sizeof(*dst->fields));
+    if (to == NULL)
         return WEIR_ENOMEM;
     for (uint32_t i = 0; i < src->count; i++) {
         const struct field *f = &src->fields[i];
+        bool stays = hop_by_hop >> f->id & 1 || (n > 0 && is_among(src, f, names, n));
 
-        if (!(hop_by_hop >> f->id & 1) && (n == 0 || !is_among(src, f, names, n)))
-            dst->fields[dst->count++] = *f;
+        *to = *f; /* the next one overwrites one that stays here */
+        to += !stays;
+        dst->count -= stays;
     }
     return 0;
 }
