@@ -85,15 +85,27 @@ static const struct http_ops h1_ops = {
     .gone = h1_gone,
 };
 
+static_assert(sizeof(struct h1_conn) == 28 * 8, "h1_init knows all members");
+
 void h1_init(struct h1_conn *c, enum h1_role role, struct stream net,
              const struct h1_limits *limits)
 {
-    *c = (struct h1_conn){
-        .http = { .ops = &h1_ops },
-        .net = net,
-        .limits = limits,
-        .role = role,
-    };
+    /* One by one, as in head_init: a server makes it anew whenever its client was idle. What
+     * h1_next sets is left to it, and c->chunked to who reads a head. */
+    c->http.ops = &h1_ops;
+    c->http.tls = NULL;
+    c->http.version = NULL;
+    c->http.connect_protocol = c->http.more = false;
+    c->net = net;
+    c->limits = limits;
+    c->buf = NULL;
+    c->pos = c->end = c->cap = 0;
+    c->roomy = c->bulky = false;
+    c->role = (uint8_t)role;
+    c->peer_minor = 0;
+    c->broken = c->last_word = c->tunnel = c->tunnel_out = c->cut = c->lingers = c->alien =
+        c->preface = false;
+    c->arena = NULL;
     h1_next(c);
 }
 

@@ -364,19 +364,24 @@ int h1_body_cut(struct h1_conn *c)
     return h1_fail(c, WEIR_EUPCUT, NULL);
 }
 
+/* Was a buffer not quite enough for the rest of a body? */
+static inline bool may_gather(const struct h1_conn *c)
+{
+    uint32_t there = c->end - c->pos;
+
+    return c->full && c->cap == BUF_SIZE && c->read_mode == BODY_LENGTH && c->read_left > there &&
+           c->read_left - there < H1_PASS_MIN && stream_readable(&c->net);
+}
+
 /* The end of a body of which the first buffer was not quite enough: it leaves with the rest then,
  * in one call. What goes wrong here goes wrong again when somebody waits for it. */
-static void gather(struct h1_conn *c)
+static __attribute__((noinline)) void gather(struct h1_conn *c)
 {
     struct pace look = { .limit = { .at = 0, .err = WEIR_EIDLETIME }, .gap = WEIR_FOREVER };
     uint32_t there = c->end - c->pos;
-    char *wide;
+    char *wide = buf_wide_get();
     ssize_t n;
 
-    if (!c->full || c->cap != BUF_SIZE || c->read_mode != BODY_LENGTH || c->read_left <= there ||
-        c->read_left - there >= H1_PASS_MIN || !stream_readable(&c->net))
-        return;
-    wide = buf_wide_get();
     if (wide == NULL)
         return;
     memcpy(wide, c->buf + c->pos, there);
@@ -394,7 +399,7 @@ int h1_read_body(struct http_stream *st, weir_str *piece, struct pace *pace)
     struct h1_conn *c = h1_of(st);
     int rc;
 
-    if (pace == NULL)
+    if (pace == NULL && may_gather(c))
         gather(c);
     for (;;) {
         rc = take_piece(c, piece);

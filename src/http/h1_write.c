@@ -14,6 +14,7 @@ enum { COPY_MAX = 4096 };
 struct output {
     char *buf; /* head and small pieces; NULL: none */
     size_t used, cap;
+    size_t listed; /* bytes of `buf` that are in the vector: those behind it will be one piece */
     int n;
     struct iovec iov[4];
 };
@@ -22,7 +23,7 @@ struct output {
 static void output_begin(struct output *out)
 {
     out->buf = NULL;
-    out->used = out->cap = 0;
+    out->used = out->cap = out->listed = 0;
     out->n = 0;
 }
 
@@ -34,31 +35,34 @@ static void output_done(struct output *out)
         buf_put(&out->buf);
 }
 
-/* Adds bytes that stay where they are; those that directly follow the last ones extend them. */
+/* What was copied since the last call goes into the vector. */
+static void list_copied(struct output *out)
+{
+    if (out->used == out->listed)
+        return;
+    out->iov[out->n++] = (struct iovec){ .iov_base = out->buf + out->listed,
+                                         .iov_len = out->used - out->listed };
+    out->listed = out->used;
+}
+
+/* Adds bytes that stay where they are. */
 static void add(struct output *out, const char *ptr, size_t len)
 {
-    struct iovec *last = out->n > 0 ? &out->iov[out->n - 1] : NULL;
-
     if (len == 0)
         return;
-    if (last != NULL && (char *)last->iov_base + last->iov_len == ptr)
-        last->iov_len += len;
-    else
-        out->iov[out->n++] = (struct iovec){ .iov_base = (void *)ptr, .iov_len = len };
+    list_copied(out);
+    out->iov[out->n++] = (struct iovec){ .iov_base = (void *)ptr, .iov_len = len };
 }
 
 /* Adds a piece, by copy if it is small and there is a buffer with room. */
 static void add_piece(struct output *out, const char *ptr, size_t len)
 {
-    if (len == 0)
-        return;
     if (out->buf == NULL || len > COPY_MAX || len > out->cap - out->used) {
         add(out, ptr, len);
-        return;
+    } else if (len > 0) {
+        memcpy(out->buf + out->used, ptr, len);
+        out->used += len;
     }
-    memcpy(out->buf + out->used, ptr, len);
-    add(out, out->buf + out->used, len);
-    out->used += len;
 }
 
 /* How a body of unknown length ends: chunked where the peer understands it, else by closing. */
@@ -76,7 +80,8 @@ static bool is_interim(const struct http_message *m)
     return m->head->status != 0 && m->head->status < 200 && !m->tunnel;
 }
 
-static weir_str connection_value(const struct h1_conn *c, const struct http_message *m)
+static weir_str connection_value(const struct h1_conn *c, const struct http_message *m,
+                                 bool interim)
 {
     if (m->upgrade.ptr != NULL && !m->tunnel && c->role == H1_SERVER && !c->http.persistent)
         return LIT("upgrade, close");
@@ -84,7 +89,7 @@ static weir_str connection_value(const struct h1_conn *c, const struct http_mess
         return LIT("upgrade");
     if (m->tunnel)
         return (weir_str){ NULL, 0 };
-    if (c->role == H1_CLIENT || is_interim(m))
+    if (c->role == H1_CLIENT || interim)
         return (weir_str){ NULL, 0 };
     if (!c->http.persistent)
         return LIT("close");
@@ -92,19 +97,20 @@ static weir_str connection_value(const struct h1_conn *c, const struct http_mess
 }
 
 /* Prints the head and settles how its body will be framed. */
-static int put_head(struct h1_conn *c, const struct http_message *m, struct output *out)
+static int put_head(struct h1_conn *c, const struct http_message *m, bool interim,
+                    struct output *out)
 {
     const struct weir_head *head = m->head;
-    bool interim = is_interim(m);
-    struct h1_extra extra; /* each member is set: none is cleared before */
+    struct h1_extra extra; /* each member that counts is set: none is cleared before */
     size_t bound;
 
-    extra.framing = m->framing;
+    extra.framing.mode = m->framing.mode;
+    extra.framing.length = m->framing.length;
     if (m->framing.mode == BODY_CHUNKED || m->framing.mode == BODY_CLOSE)
         extra.framing.mode = unknown_length(c);
     extra.no_length = extra.framing.mode == BODY_NONE;
     extra.length_as = m->length_as;
-    extra.connection = connection_value(c, m);
+    extra.connection = connection_value(c, m, interim);
     extra.upgrade = m->upgrade;
     extra.date = interim ? (weir_str){ NULL, 0 } : m->date;
 
@@ -117,8 +123,6 @@ static int put_head(struct h1_conn *c, const struct http_message *m, struct outp
         out->used = h1_print_request(out->buf, head, &extra);
     else
         out->used = h1_print_response(out->buf, head, &extra);
-    add(out, out->buf, out->used);
-
     if (!interim) {
         c->write_mode = (uint8_t)extra.framing.mode;
         c->write_left = extra.framing.mode == BODY_LENGTH ? extra.framing.length : 0;
@@ -177,6 +181,9 @@ static int send_all(struct h1_conn *c, struct output *out, struct pace *pace)
     uint64_t before = pace->bytes;
     int rc;
 
+    list_copied(out);
+    if (out->n == 0)
+        return 0;
     if (c->net.filter != NULL) /* before it may say that a record is on its way */
         TRY(co_check());
     rc = stream_write(&c->net, out->iov, out->n, pace);
@@ -196,11 +203,11 @@ int h1_write(struct http_stream *st, const struct http_message *m, weir_str piec
 
     output_begin(&out);
     if (m != NULL)
-        rc = put_head(c, m, &out);
+        rc = put_head(c, m, interim, &out);
     if (rc == 0 && !interim)
         rc = put_body(c, piece, end, line, &out);
     c->net.more = st->more && c->net.drains && c->write_left >= H1_PASS_MIN;
-    if (rc == 0 && out.n > 0)
+    if (rc == 0)
         rc = send_all(c, &out, pace);
     output_done(&out);
     if (rc == 0 && end && c->tunnel_out)
