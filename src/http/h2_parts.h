@@ -280,11 +280,29 @@ static inline struct h2_stream *h2_stream_by_id(struct h2_conn *c, int32_t id)
     return nghttp2_session_get_stream_user_data(c->session, id);
 }
 
-/* Who does not hear of it would wait for ever: without memory for that the connection ends. */
+/* What nghttp2 says to a call without which somebody would wait for ever: if it has no memory for
+ * that, the connection ends. */
+static inline void h2_needed(struct h2_conn *c, int rc)
+{
+    if (rc == NGHTTP2_ERR_NOMEM)
+        h2_conn_fail(c, WEIR_ENOMEM, NGHTTP2_INTERNAL_ERROR, NULL);
+}
+
 static inline void h2_send_reset(struct h2_conn *c, int32_t id, uint32_t code)
 {
-    if (nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, code) == NGHTTP2_ERR_NOMEM)
-        h2_conn_fail(c, WEIR_ENOMEM, NGHTTP2_INTERNAL_ERROR, NULL);
+    h2_needed(c, nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, code));
+}
+
+/* The peer may send as many bytes again. */
+static inline void h2_consumed(struct h2_conn *c, int32_t id, size_t len)
+{
+    h2_needed(c, nghttp2_session_consume(c->session, id, len));
+}
+
+/* There is more of a body. */
+static inline void h2_resume(struct h2_conn *c, int32_t id)
+{
+    h2_needed(c, nghttp2_session_resume_data(c->session, id));
 }
 
 static inline void h2_stream_reset(struct h2_stream *st, uint32_t code)

@@ -61,8 +61,8 @@ static void send_interim(struct h2_stream *st, struct h2_out *o)
 {
     for (size_t i = 0; i < o->nvlen; i++)
         o->nv[i].flags &= (uint8_t) ~(NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-    nghttp2_submit_headers(st->conn->session, NGHTTP2_FLAG_NONE, st->id, NULL, o->nv, o->nvlen,
-                           NULL);
+    h2_needed(st->conn, nghttp2_submit_headers(st->conn->session, NGHTTP2_FLAG_NONE, st->id, NULL,
+                                               o->nv, o->nvlen, NULL));
     free(o);
     spin_lock(&st->lock);
     st->lent = false;
@@ -100,7 +100,7 @@ static void take_out(struct h2_stream *st)
         }
     }
     if (more)
-        nghttp2_session_resume_data(st->conn->session, st->id);
+        h2_resume(st->conn, st->id);
 }
 
 /* Its writer has waited for as long as a peer may take. */
@@ -128,7 +128,7 @@ void h2_credit_rest(struct h2_stream *st)
     h2_in_free(st->held);
     st->in_first = st->held = NULL;
     st->in_end = &st->in_first;
-    nghttp2_session_consume(st->conn->session, st->id, n);
+    h2_consumed(st->conn, st->id, n);
 }
 
 /* What a client is told of a message, or a tunnel, that does not come to its end (RFC 9113 8.5, RFC
@@ -188,8 +188,7 @@ static void take_post(struct h2_stream *st)
         take_out(st);
     }
     if (what & H2_POST_CONSUMED)
-        nghttp2_session_consume(c->session, st->id,
-                                atomic_exchange_explicit(&st->consumed, 0, memory_order_relaxed));
+        h2_consumed(c, st->id, atomic_exchange_explicit(&st->consumed, 0, memory_order_relaxed));
     if (what & H2_POST_RESET)
         reset(st);
     if (what & H2_POST_DROP)

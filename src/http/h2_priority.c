@@ -116,8 +116,9 @@ void h2_priority_callbacks(nghttp2_session_callbacks *cb)
 /* It wins over the field of the request (RFC 9218 7), which nghttp2 looks at later. */
 static void change(struct h2_conn *c, int32_t id, struct h2_priority p)
 {
-    nghttp2_session_change_extpri_stream_priority(
-        c->session, id, &(nghttp2_extpri){ .urgency = p.urgency, .inc = p.incremental }, 1);
+    nghttp2_extpri extpri = { .urgency = p.urgency, .inc = p.incremental };
+
+    h2_needed(c, nghttp2_session_change_extpri_stream_priority(c->session, id, &extpri, 1));
 }
 
 static unsigned count_open(const struct h2_conn *c)

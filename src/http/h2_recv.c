@@ -266,9 +266,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     struct h2_conn *c = conn;
     struct h2_stream *st = h2_stream_by_id(c, id);
 
+    (void)session;
     (void)flags;
     if (st == NULL || st->dropped) { /* nobody reads it: the window must not fill */
-        nghttp2_session_consume(session, id, len);
+        h2_consumed(c, id, len);
         return 0;
     }
     if (h2_stream_append(st, data, len))

@@ -46,7 +46,7 @@ void h2_squeeze_opened(struct h2_conn *c)
         struct h2_stream *st = container_of(l, struct h2_stream, link);
 
         if (st->squeezed_at != 0)
-            nghttp2_session_resume_data(c->session, st->id);
+            h2_resume(c, st->id);
     }
 }
 
