@@ -8,12 +8,9 @@
  * although its deadline is later, a deadline stored after the entry was read (S9); a request to
  * cancel that hits the next strand of the same header; a mutex whose waiter leaves the line when it
  * is woken otherwise, or registers after unlocking; an event object that does not swap; a theft
- * that leaves the stolen in place. The rescue of a stuck worker is found to miss its events or
- * timers, and to have nobody who watches. Not found, as it takes weak memory: a waker that skips
- * its swap where PENDING is set. */
+ * that leaves the stolen in place. Not found, as it takes weak memory: a waker that skips its swap
+ * where PENDING is set. */
 #include "sim.h"
-
-#include <limits.h>
 
 #include "runtime/event.h"
 #include "runtime/lock.h"
@@ -357,114 +354,6 @@ static void all_have_run(uint64_t seed)
     must(done == 24);
 }
 
-/* --- a stuck worker: it goes on only once all that waited for it was done by others --- */
-
-enum { CROWD = 5 };
-
-static struct {
-    int fd;
-    bool quiet, read, timed, slept, over;
-    _Atomic unsigned crowd;
-} stuck;
-
-static bool all_rescued(void *arg)
-{
-    (void)arg;
-    return stuck.read && stuck.timed && stuck.slept && stuck.crowd == CROWD;
-}
-
-static void on_ready(struct slot *s, void *owner);
-static void on_expire(struct slot *s, void *owner);
-static const struct slot_class rescued = {
-    .name = "rescued",
-    .ready = on_ready,
-    .expire = on_expire,
-};
-
-static void on_ready(struct slot *s, void *owner)
-{
-    (void)owner;
-    must(!stuck.read);
-    stuck.read = true;
-    slot_close(&s);
-}
-
-static void on_expire(struct slot *s, void *owner)
-{
-    (void)owner;
-    must(!stuck.timed);
-    stuck.timed = true;
-    slot_close(&s);
-}
-
-static void crowd_member(void *arg)
-{
-    (void)arg;
-    atomic_fetch_add(&stuck.crowd, 1);
-}
-
-static void sleep_some(void *arg)
-{
-    (void)arg;
-    co_sleep(deadline_in(rt_now(), 2 * WEIR_MS, 0));
-    stuck.slept = true;
-}
-
-static struct slot *home_slot(int fd)
-{
-    struct slot *s = slot_new(fd, &rescued, NULL);
-
-    must(s != NULL && slot_register(s, 0) == 0);
-    return s;
-}
-
-/* It has a slot with bytes to come, one with a deadline, a sleeper and ready strands, and
- * computes. */
-static void compute(void *arg)
-{
-    int fd = sim_socket(SIM_OPEN);
-    int64_t begin;
-
-    (void)arg;
-    if (stuck.quiet) /* for so long that nobody watches any more, or is about to stop it */
-        co_sleep(deadline_in(rt_now(), (96 + (int64_t)sim_random(10)) * WEIR_MS, 0));
-    begin = sim_time();
-    must(slot_arm(home_slot(fd), INT64_MAX));
-    stuck.fd = fd;
-    must(slot_arm(home_slot(sim_socket(SIM_OPEN)), sim_time() + 3 * WEIR_MS));
-    must(strand_start(sleep_some, NULL) == 0);
-    co_yield ();
-    for (unsigned i = 0; i < CROWD; i++)
-        must(strand_start(crowd_member, NULL) == 0);
-    sim_await(all_rescued, NULL);
-    must(sim_time() < begin + 40 * WEIR_MS);
-    stuck.over = true;
-}
-
-static bool has_begun(void *arg)
-{
-    (void)arg;
-    return stuck.fd > 0;
-}
-
-static void talk(void *arg)
-{
-    (void)arg;
-    sim_await(has_begun, NULL);
-    sim_dawdle(300);
-    sim_data(stuck.fd, 1);
-}
-
-static void stuck_is_rescued(uint64_t seed)
-{
-    memset(&stuck, 0, sizeof stuck);
-    stuck.quiet = seed % 3 > 0;
-    sim_strand(0, compute, NULL);
-    sim_actor("talker", talk, NULL);
-    sim_explore(seed, seed % 2 ? TICKS : 0);
-    must(stuck.over);
-}
-
 /* Half of the seeds without stealing: then no watcher hides a wake-up that was lost. */
 static void both_ways(const char *name, unsigned workers, void (*fn)(uint64_t), unsigned n)
 {
@@ -480,7 +369,6 @@ static void orders(void **state)
     both_ways("families end", 2, families_end, 4000);
     both_ways("one is inside", 3, one_is_inside, 2000);
     both_ways("all have run", 3, all_have_run, 300);
-    sim_seeds("a stuck worker is rescued", 3, true, stuck_is_rescued, 600);
 }
 
 int main(void)
