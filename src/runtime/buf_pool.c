@@ -128,6 +128,7 @@ static SELDOM char *take_new(void)
     while ((buf = take_cold()) == NULL)
         if (!add_chunk())
             return NULL;
+    asan_unpoison(buf, BUF_SIZE);
     return buf;
 }
 
@@ -135,8 +136,8 @@ char *buf_take(struct buf_magazine *m)
 {
     char *buf = (char *)magazine_take(&m->free, &depot);
 
-    if (unlikely(buf == NULL) && (buf = take_new()) == NULL)
-        return NULL;
+    if (unlikely(buf == NULL))
+        return take_new();
     asan_unpoison(buf, BUF_SIZE);
     return buf;
 }

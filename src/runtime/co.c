@@ -33,11 +33,6 @@ const struct slab_type co_type = {
     .retire = retire,
 };
 
-bool co_inside(void)
-{
-    return co_self() != NULL;
-}
-
 /* The bottom of every coroutine's stack. */
 static void co_entry(void *arg)
 {
@@ -232,10 +227,7 @@ void co_yield (void)
 
 void co_spend(size_t bytes)
 {
-    struct co *c = co_self();
-
-    if (c->strand->spent < SPEND_MOST)
-        c->strand->spent += (uint32_t)MIN(MAX(bytes, SPEND_CALL), SPEND_MOST);
+    co_self()->strand->spent += MAX(bytes, SPEND_CALL);
 }
 
 int co_begin_call(bool may_park)

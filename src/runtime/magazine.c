@@ -41,27 +41,29 @@ unsigned depot_kept(struct depot *d)
     return kept;
 }
 
-static SELDOM bool refill(struct magazine *m, struct depot *d)
+/* Both ways off the common path end in it again: so neither needs a register after its call. */
+static SELDOM struct item *take_from_depot(struct magazine *m, struct depot *d)
 {
     m->first = depot_batch(d);
     if (m->first == NULL)
-        return false;
+        return NULL;
     m->count = m->first->count;
-    return true;
+    return magazine_take(m, d);
 }
 
 struct item *magazine_take(struct magazine *m, struct depot *d)
 {
-    if (unlikely(m->first == NULL) && !refill(m, d))
-        return NULL;
     struct item *item = m->first;
+
+    if (unlikely(item == NULL))
+        return take_from_depot(m, d);
     m->first = item->next;
     m->count--;
     return item;
 }
 
 /* The older half goes. */
-static SELDOM void move_half(struct magazine *m, struct depot *d)
+static SELDOM void put_into_full(struct magazine *m, struct depot *d, struct item *item)
 {
     struct item *last = m->first;
 
@@ -70,12 +72,15 @@ static SELDOM void move_half(struct magazine *m, struct depot *d)
     depot_add(d, last->next, m->count - m->count / 2);
     last->next = NULL;
     m->count /= 2;
+    magazine_put(m, d, item);
 }
 
 void magazine_put(struct magazine *m, struct depot *d, struct item *item)
 {
-    if (unlikely(m->count == MAGAZINE_SIZE))
-        move_half(m, d);
+    if (unlikely(m->count == MAGAZINE_SIZE)) {
+        put_into_full(m, d, item);
+        return;
+    }
     item->next = m->first;
     m->first = item;
     m->count++;

@@ -298,6 +298,10 @@ __attribute__((noinline)) void slot_event(uint64_t data, uint32_t mask)
     uint32_t generation = (uint32_t)(data >> 32) & SLOT_GEN_MASK;
     unsigned both = 0, in, out;
 
+    if (likely(mask == EPOLLIN)) {
+        note(s, DIR_IN, generation, SLOT_READY);
+        return;
+    }
     if (mask & EPOLLERR)
         both |= SLOT_ERR;
     if (mask & EPOLLHUP)

@@ -1,7 +1,4 @@
-/* sys.c -- see sys.h.
- *
- * The wrappers stay calls even under link-time optimisation: inlined into a coroutine, two of them
- * around a park would share one address of errno, that of the old thread. */
+/* sys.c -- see sys.h. */
 #include "runtime/sys.h"
 
 #include <errno.h>
@@ -17,8 +14,6 @@
 
 #include "base/inject.h"
 #include "runtime/sanitize.h"
-
-#define WRAPPER __attribute__((noinline))
 
 const char *const sys_names[CALL_COUNT] = {
 #define X(name) [CALL_##name] = #name,
@@ -98,9 +93,8 @@ static size_t cut(size_t len)
     return roll == 0 ? len : 1 + roll % (len - 1);
 }
 
-/* The result of a system call, with -errno for -1. ONCE does not retry, RETRY does on EINTR; HONEST
- * never fails by injection. */
-#define HONEST(name, call) (count(CALL_##name), negative(call))
+/* ONCE does not retry, RETRY does on EINTR; HONEST never fails by injection. */
+#define HONEST(name, call) (count(CALL_##name), call)
 #define UNLESS(failed, name, call) \
     ({ \
         int failed_ = failed; \
@@ -118,9 +112,17 @@ static size_t cut(size_t len)
 #define RETRY(name, call)    AGAIN(ONCE(name, call))
 #define TRANSFER(name, call) AGAIN(UNLESS(broken(CALL_##name, fd), name, call))
 
-static ssize_t negative(ssize_t result)
+/* Stays a call even under link-time optimisation: inlined into a coroutine, two of them around a
+ * park would share one address of errno, that of the old thread. */
+static SELDOM ssize_t reason(void)
 {
-    return likely(result >= 0) ? result : -errno;
+    return -errno;
+}
+
+/* The result of a function of the C library, with -errno for -1. */
+static ssize_t libc(ssize_t result)
+{
+    return likely(result >= 0) ? result : reason();
 }
 
 /* The calls of a request, and of a client's connection, without the C library's functions: those
@@ -128,71 +130,95 @@ static ssize_t negative(ssize_t result)
  * locked instructions each. Sanitizers have to see the functions. */
 enum { DIRECT = !SANITIZE_ADDRESS && !SANITIZE_THREAD };
 
+/* The kernel's own result is -errno. */
+#if defined(__x86_64__)
+static inline ssize_t kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
+    ssize_t result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#else
+static inline ssize_t kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    return libc(syscall(number, a, b, c, d, e, f));
+}
+#endif
+
 static ssize_t direct_recv(int fd, void *buf, size_t len, int flags)
 {
-    return DIRECT ? syscall(SYS_recvfrom, fd, buf, len, flags, NULL, NULL)
-                  : recv(fd, buf, len, flags);
+    return DIRECT ? kernel(SYS_recvfrom, fd, (long)buf, (long)len, flags, 0, 0)
+                  : libc(recv(fd, buf, len, flags));
 }
 
 static ssize_t direct_send(int fd, const void *buf, size_t len, int flags)
 {
-    return DIRECT ? syscall(SYS_sendto, fd, buf, len, flags, NULL, 0) : send(fd, buf, len, flags);
+    return DIRECT ? kernel(SYS_sendto, fd, (long)buf, (long)len, flags, 0, 0)
+                  : libc(send(fd, buf, len, flags));
 }
 
 static ssize_t direct_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-    return DIRECT ? syscall(SYS_sendmsg, fd, msg, flags) : sendmsg(fd, msg, flags);
+    return DIRECT ? kernel(SYS_sendmsg, fd, (long)msg, flags, 0, 0, 0)
+                  : libc(sendmsg(fd, msg, flags));
 }
 
-static int direct_accept(int fd, struct sockaddr *addr, socklen_t *len)
+static ssize_t direct_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
     const int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
 
-    return DIRECT ? (int)syscall(SYS_accept4, fd, addr, len, flags) : accept4(fd, addr, len, flags);
+    return DIRECT ? kernel(SYS_accept4, fd, (long)addr, (long)len, flags, 0, 0)
+                  : libc(accept4(fd, addr, len, flags));
 }
 
-static int direct_close(int fd)
+static ssize_t direct_close(int fd)
 {
-    return DIRECT ? (int)syscall(SYS_close, fd) : close(fd);
+    return DIRECT ? kernel(SYS_close, fd, 0, 0, 0, 0, 0) : libc(close(fd));
 }
 
 /* Whole milliseconds, rounded up, are what every kernel knows; from 5.11 on it takes a finer
  * span. */
-static int direct_epoll_wait(int epoll, struct epoll_event *events, int max, int64_t span)
+static ssize_t direct_epoll_wait(int epoll, struct epoll_event *events, int max, int64_t span)
 {
     static atomic_bool coarse = !DIRECT;
     struct timespec fine = { .tv_sec = span / WEIR_SEC, .tv_nsec = span % WEIR_SEC };
-    int ms = span == INT64_MAX ? -1 : (int)MIN((span + WEIR_MS - 1) / WEIR_MS, INT_MAX), n;
+    int ms = span == INT64_MAX ? -1 : (int)MIN((span + WEIR_MS - 1) / WEIR_MS, INT_MAX);
 
     if (ms > 0 && span % WEIR_MS != 0 && !atomic_load_explicit(&coarse, memory_order_relaxed)) {
-        n = (int)syscall(SYS_epoll_pwait2, epoll, events, max, &fine, NULL, 0);
-        if (n >= 0 || (errno != ENOSYS && errno != EPERM)) /* as a filter of calls may say */
+        ssize_t n = kernel(SYS_epoll_pwait2, epoll, (long)events, max, (long)&fine, 0, 0);
+
+        if (n != -ENOSYS && n != -EPERM) /* as a filter of calls may say */
             return n;
         atomic_store_explicit(&coarse, true, memory_order_relaxed);
     }
-    return DIRECT ? (int)syscall(SYS_epoll_pwait, epoll, events, max, ms, NULL, 0)
-                  : epoll_wait(epoll, events, max, ms);
+    return DIRECT ? kernel(SYS_epoll_pwait, epoll, (long)events, max, ms, 0, 0)
+                  : libc(epoll_wait(epoll, events, max, ms));
 }
 
 static ssize_t direct_splice(int from, int to, size_t len)
 {
     const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 
-    return DIRECT ? syscall(SYS_splice, from, NULL, to, NULL, len, flags)
-                  : splice(from, NULL, to, NULL, len, flags);
+    return DIRECT ? kernel(SYS_splice, from, 0, to, 0, (long)len, flags)
+                  : libc(splice(from, NULL, to, NULL, len, flags));
 }
 
-WRAPPER ssize_t sys_recv(int fd, void *buf, size_t len, int flags)
+ssize_t sys_recv(int fd, void *buf, size_t len, int flags)
 {
     return TRANSFER(recv, direct_recv(fd, buf, cut(len), flags));
 }
 
-WRAPPER ssize_t sys_send(int fd, const void *buf, size_t len, int flags)
+ssize_t sys_send(int fd, const void *buf, size_t len, int flags)
 {
     return TRANSFER(send, direct_send(fd, buf, cut(len), flags | MSG_NOSIGNAL));
 }
 
-WRAPPER ssize_t sys_writev(int fd, const struct iovec *iov, int n, int flags)
+ssize_t sys_writev(int fd, const struct iovec *iov, int n, int flags)
 {
     struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
     struct iovec part = { iov[0].iov_base, cut(iov[0].iov_len) };
@@ -204,113 +230,118 @@ WRAPPER ssize_t sys_writev(int fd, const struct iovec *iov, int n, int flags)
     return TRANSFER(writev, direct_sendmsg(fd, &msg, flags | MSG_NOSIGNAL));
 }
 
-WRAPPER ssize_t sys_read(int fd, void *buf, size_t len)
+ssize_t sys_read(int fd, void *buf, size_t len)
 {
-    return RETRY(read, read(fd, buf, len));
+    return RETRY(read, libc(read(fd, buf, len)));
 }
 
-WRAPPER ssize_t sys_write(int fd, const void *buf, size_t len)
+ssize_t sys_write(int fd, const void *buf, size_t len)
 {
-    return RETRY(write, write(fd, buf, len));
+    return RETRY(write, libc(write(fd, buf, len)));
 }
 
-WRAPPER int sys_socket(int domain, int type, int protocol)
+int sys_socket(int domain, int type, int protocol)
 {
-    return (int)ONCE(socket, socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+    return (int)ONCE(socket, libc(socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)));
 }
 
 /* Interrupted, it goes on by itself; a second connect() would only say EALREADY. */
-WRAPPER int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
+int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    int rc = (int)ONCE(connect, connect(fd, addr, len));
+    int rc = (int)ONCE(connect, libc(connect(fd, addr, len)));
 
     return rc == -EINTR ? -EINPROGRESS : rc;
 }
 
-WRAPPER int sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
+int sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    return (int)ONCE(bind, bind(fd, addr, len));
+    return (int)ONCE(bind, libc(bind(fd, addr, len)));
 }
 
-WRAPPER int sys_listen(int fd, int backlog)
+int sys_listen(int fd, int backlog)
 {
-    return (int)ONCE(listen, listen(fd, backlog));
+    return (int)ONCE(listen, libc(listen(fd, backlog)));
 }
 
-WRAPPER int sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len)
+int sys_accept(int fd, struct sockaddr_storage *addr, socklen_t *len)
 {
     return (int)RETRY(accept, direct_accept(fd, (struct sockaddr *)addr, len));
 }
 
 /* On Linux the descriptor is gone also if it was interrupted; it may be another one already. */
-WRAPPER int sys_close(int fd)
+int sys_close(int fd)
 {
     int rc = (int)HONEST(close, direct_close(fd));
 
     return rc == -EINTR ? 0 : rc;
 }
 
-WRAPPER int sys_shutdown(int fd, int how)
+int sys_shutdown(int fd, int how)
 {
-    return (int)ONCE(shutdown, shutdown(fd, how));
+    return (int)ONCE(shutdown, libc(shutdown(fd, how)));
 }
 
-WRAPPER int sys_outq(int fd)
+int sys_outq(int fd)
 {
-    int bytes = 0, rc = (int)ONCE(outq, ioctl(fd, SIOCOUTQ, &bytes));
+    int bytes = 0, rc = (int)ONCE(outq, libc(ioctl(fd, SIOCOUTQ, &bytes)));
 
     return rc < 0 ? rc : bytes;
 }
 
-WRAPPER int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
-    return (int)ONCE(setsockopt, setsockopt(fd, level, name, value, len));
+    return (int)ONCE(setsockopt, libc(setsockopt(fd, level, name, value, len)));
 }
 
-WRAPPER int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-    return (int)ONCE(getsockopt, getsockopt(fd, level, name, value, len));
+    return (int)ONCE(getsockopt, libc(getsockopt(fd, level, name, value, len)));
 }
 
-WRAPPER int sys_epoll_create(void)
+int sys_epoll_create(void)
 {
-    return (int)ONCE(epoll_create, epoll_create1(EPOLL_CLOEXEC));
+    return (int)ONCE(epoll_create, libc(epoll_create1(EPOLL_CLOEXEC)));
 }
 
-WRAPPER int sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+int sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 {
     if (op == EPOLL_CTL_DEL)
-        return (int)HONEST(epoll_ctl, epoll_ctl(epoll, op, fd, event));
-    return (int)ONCE(epoll_ctl, epoll_ctl(epoll, op, fd, event));
+        return (int)HONEST(epoll_ctl, libc(epoll_ctl(epoll, op, fd, event)));
+    return (int)ONCE(epoll_ctl, libc(epoll_ctl(epoll, op, fd, event)));
 }
 
 /* Not retried: the caller computes its time-out anew. */
-WRAPPER int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int64_t span)
+int sys_epoll_wait(int epoll, struct epoll_event *events, int max, int64_t span)
 {
     int n = (int)ONCE(epoll_wait, direct_epoll_wait(epoll, events, max, span));
 
     return n == -EINTR ? 0 : n;
 }
 
-WRAPPER int sys_eventfd(void)
+int sys_eventfd(void)
 {
-    return (int)ONCE(eventfd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return (int)ONCE(eventfd, libc(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
 /* A pipe of the usual size is as good, in smaller steps: what an unprivileged user may have in all
  * is bounded. */
-WRAPPER int sys_pipe(int fd[2], int size)
+int sys_pipe(int fd[2], int size)
 {
-    int rc = (int)ONCE(pipe, pipe2(fd, O_CLOEXEC | O_NONBLOCK));
+    int rc = (int)ONCE(pipe, libc(pipe2(fd, O_CLOEXEC | O_NONBLOCK)));
 
     if (rc == 0)
         fcntl(fd[1], F_SETPIPE_SZ, size);
     return rc;
 }
 
-WRAPPER ssize_t sys_splice(int from, int to, size_t len)
+ssize_t sys_splice(int from, int to, size_t len)
 {
     return RETRY(splice, direct_splice(from, to, cut(len)));
+}
+
+void sys_tell(ssize_t error)
+{
+    errno = (int)-error;
 }
 
 void sys_signals_block(sigset_t *before)
@@ -329,12 +360,12 @@ void sys_signals_set(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-WRAPPER bool sys_barriers(void)
+bool sys_barriers(void)
 {
     return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-WRAPPER void sys_barrier(void)
+void sys_barrier(void)
 {
     long rc = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 

@@ -36,6 +36,10 @@ int sys_eventfd(void); /* CLOEXEC, NONBLOCK, from 0 */
 int sys_pipe(int fd[2], int size); /* CLOEXEC, NONBLOCK; for `size` bytes where that is allowed */
 ssize_t sys_splice(int from, int to, size_t len); /* never blocks on the pipe */
 
+/* What one of these returned becomes errno: for a library that we were called by, and that looks at
+ * it as soon as we return. The calls themselves may leave errno as it was. */
+void sys_tell(ssize_t error);
+
 /* A thread that is started before `*before` is set again gets no signals, which are the program's,
  * but for those of its own faults: a fault that is blocked kills the process without a word. */
 void sys_signals_block(sigset_t *before);

@@ -20,18 +20,32 @@ enum { EVENTS = 256, RUNS = 64, WAKE_THIEF = 8 };
 
 #define WAITED_LONG (WEIR_MS / 20) /* 50 us */
 
-static __thread struct worker *self;
+/* The worker of this thread; NULL: it has none. The address is for `me`, and that only. */
+__attribute__((used)) __thread struct worker *worker_here;
 
-/* For the short functions below. They are calls as well, for the same reason. */
+/* A coroutine may go on in another thread after any call, and compilers take the address of a
+ * thread-local for the same all over a function. On x86-64 that address is never known to them:
+ * they see two instructions with a new result each time, and so these functions may be inlined.
+ * Elsewhere they are calls, in which it is found anew. */
+#if defined(__x86_64__)
+#define CALLED
 static inline struct worker *me(void)
 {
-    struct worker *w = self;
+    struct worker *w;
+
+    __asm__ volatile("movq worker_here@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(w));
+    return w;
+}
+#else
+#define CALLED __attribute__((noinline))
+static inline struct worker *me(void)
+{
+    struct worker *w = worker_here;
 
     __asm__ volatile("" : "+r"(w)::"memory");
     return w;
 }
-
-#define CALLED __attribute__((noinline))
+#endif
 
 CALLED struct worker *worker_self(void)
 {
@@ -40,16 +54,21 @@ CALLED struct worker *worker_self(void)
 
 CALLED struct co *co_self(void)
 {
+    return me()->current;
+}
+
+CALLED bool co_inside(void)
+{
     struct worker *w = me();
 
-    return w != NULL ? w->current : NULL;
+    return w != NULL && w->current != NULL;
 }
 
 CALLED unsigned rt_worker_id(void)
 {
     struct worker *w = me();
 
-    return w != NULL ? w->id : UINT_MAX;
+    return likely(w != NULL) ? w->id : UINT_MAX;
 }
 
 bool rt_busy(void)
@@ -65,7 +84,7 @@ CALLED int64_t rt_now(void)
 {
     struct worker *w = me();
 
-    return w != NULL ? w->now : clock_now();
+    return likely(w != NULL) ? w->now : clock_now();
 }
 
 CALLED void *rt_local(enum rt_local which)
@@ -85,9 +104,11 @@ CALLED char *buf_get(void)
 
 CALLED void buf_put(char **buf)
 {
-    if (*buf != NULL)
-        buf_return(&me()->bufs, *buf);
+    char *given = *buf;
+
     *buf = NULL;
+    if (given != NULL)
+        buf_return(&me()->bufs, given);
 }
 
 /* Only its worker counts; others may read. */
@@ -429,7 +450,8 @@ void *worker_main(void *arg)
     struct worker *w = arg;
     struct epoll_event events[EVENTS];
 
-    self = w;
+    worker_here = w;
+    atomic_signal_fence(memory_order_seq_cst); /* what `me` reads, the compiler does not know */
     fiber_thread(&w->fiber);
     overflow_arm(w->signal_stack);
     w->now = clock_now();

@@ -76,8 +76,8 @@ struct strand {
     int64_t ready_at;            /* the same */
 
     struct co *first, *last; /* ready, in order; of who set PENDING, then of who runs it */
+    uint64_t spent;          /* of what a run may take, co_spend; runner only, as the next */
     unsigned live;           /* coroutines */
-    uint32_t spent;          /* of what a run may take, co_spend; runner only, as the next */
     bool yielded;            /* the others of its worker come first */
     bool cancels;            /* a task or a scope with tasks was cancelled: co_canceled looks */
     int (*on_notice)(void *);
@@ -221,7 +221,8 @@ void watch_others(struct worker *w, struct epoll_event *events, int max);
  * back). false: not now. */
 bool watch_lease(struct worker *other);
 
-struct co *co_self(void); /* NULL on a worker's own stack, and elsewhere; the same is true of it */
+/* Of a worker's thread only: NULL on its own stack. The same is true of it. */
+struct co *co_self(void);
 
 /* co.c */
 extern const struct slab_type co_type;

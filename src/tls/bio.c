@@ -70,6 +70,7 @@ static int bio_write(BIO *b, const char *buf, int len)
         }
         if (unlikely(n < 0)) {
             t->broken = true;
+            sys_tell(n); /* OpenSSL forgives who leaves without his session tickets, by errno */
             return -1;
         }
         if (t->drains && n < len)

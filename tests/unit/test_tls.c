@@ -161,6 +161,23 @@ static void both_sides_know(void **state)
     over_tls(info_at_server, info_at_client);
 }
 
+/* Both on one worker, so the client is gone before the server writes its session tickets: to
+ * OpenSSL that is a handshake all the same, if it is told what became of them (sys_tell). */
+static void clients_that_leave_at_once(void **state)
+{
+    struct tls_server *server = new_server();
+    struct weir_peer peer = trusting("origin.test");
+    struct pair p = { .server = server, .peer = &peer };
+
+    (void)state;
+    workers_start(1);
+    tcp_pair(p.fd);
+    workers_run(0, server_end, &p);
+    workers_run(0, client_end, &p);
+    workers_join();
+    stop(&server);
+}
+
 static void whom_it_trusts(void **state)
 {
     static const struct addr elsewhere = { .kind = ADDR_V4, .ip = { 127, 0, 0, 2 } };
@@ -649,6 +666,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_sides_know),
+        cmocka_unit_test(clients_that_leave_at_once),
         cmocka_unit_test(whom_it_trusts),
         cmocka_unit_test(bulk_both_ways),
         cmocka_unit_test(ends_are_told_apart),
