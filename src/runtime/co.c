@@ -73,7 +73,7 @@ struct co *co_make(struct worker *w, struct strand *st, void (*fn)(void *), void
 /* Its function has returned and its stack is left for good. */
 static void co_end(struct worker *w, struct co *c)
 {
-    ensure(c->scope == NULL || c->task != NULL || c->scope == &c->strand->root);
+    ensure(c->task != NULL || c->scope == &c->strand->root);
     lazy_clear(&c->timer);
     stack_put(&w->stacks, c->stack);
     c->stack = NULL;

@@ -18,7 +18,11 @@ struct deadline {
 /* `span` from `now`; WEIR_FOREVER or an overflow: never. */
 static inline struct deadline deadline_in(int64_t now, weir_dur span, int err)
 {
-    return (struct deadline){ .at = span > INT64_MAX - now ? INT64_MAX : now + span, .err = err };
+    int64_t at;
+
+    if (__builtin_add_overflow(now, span, &at))
+        at = INT64_MAX;
+    return (struct deadline){ .at = at, .err = err };
 }
 
 static inline struct deadline deadline_min(struct deadline a, struct deadline b)

@@ -194,6 +194,18 @@ static int cause_of(const struct scope *sc)
     return 0;
 }
 
+/* Cancels what still runs, and joins it. */
+static SELDOM void close_running(struct scope *sc)
+{
+    sc->owner->strand->cancels = true;
+    for (struct task *t = sc->tasks; t != NULL; t = t->next)
+        if (!t->done)
+            rouse_tree(t->co, sc);
+    co_mask();
+    scope_wait(sc, NEVER);
+    co_unmask();
+}
+
 int scope_close(struct scope *sc, int rc)
 {
     struct co *c = co_self();
@@ -203,13 +215,8 @@ int scope_close(struct scope *sc, int rc)
     if (cause == 0 && rc == WEIR_ECANCELED)
         cause = cause_of(sc->parent);
     sc->canceled = true;
-    c->strand->cancels |= sc->running > 0;
-    for (struct task *t = sc->tasks; t != NULL; t = t->next)
-        if (!t->done)
-            rouse_tree(t->co, sc);
-    co_mask();
-    scope_wait(sc, NEVER);
-    co_unmask();
+    if (unlikely(sc->running > 0))
+        close_running(sc);
     c->scope = sc->parent;
     return cause != 0 ? cause : rc;
 }

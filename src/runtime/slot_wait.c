@@ -88,9 +88,10 @@ int slot_wait(struct slot *s, enum dir d, struct deadline until)
     s->timer.waiting |= bit;
     reason = park_on(c, s, d, until.at);
     s->timer.waiting &= (uint8_t)~bit;
-    if (slot_flags(slot_load(s, d)) & SLOT_ANY)
-        return co_canceled(c) ? WEIR_ECANCELED : 0;
     if (co_canceled(c))
         return WEIR_ECANCELED;
-    return reason == WAKE_TIMEOUT && until.at <= rt_now() ? until.err : 0;
+    if (likely(reason != WAKE_TIMEOUT) || slot_flags(slot_load(s, d)) & SLOT_ANY ||
+        until.at > rt_now())
+        return 0;
+    return until.err;
 }

@@ -31,7 +31,7 @@ static inline bool spin_trylock(struct spin *l)
  * function. */
 static inline __attribute__((always_inline)) void spin_lock(struct spin *l)
 {
-    while (unlikely(!spin_trylock(l))) {
+    while (unlikely(atomic_exchange_explicit(&l->word, 1, memory_order_acquire) != 0)) {
         unsigned tries = 0;
 
         while (atomic_load_explicit(&l->word, memory_order_relaxed) != 0) {
