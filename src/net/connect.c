@@ -77,30 +77,39 @@ OWN_FRAME bool reached_itself(int fd, const struct addr *to, const struct addr *
     return addr_eq(&own, to);
 }
 
-int net_connect(const struct addr *to, const struct addr *from, const struct slot_class *class,
-                void *owner, struct deadline until, struct stream *out)
+/* A descriptor that connects now, or has; or -errno. */
+OWN_FRAME int begin(const struct addr *to, const struct addr *from)
 {
     struct sockaddr_storage ss;
     socklen_t len = addr_to_sockaddr(to, &ss);
     bool tcp = to->kind != ADDR_UNIX;
-    int fd, rc = 0;
+    int fd = sys_socket(ss.ss_family, SOCK_STREAM, 0), rc = 0;
 
-    *out = (struct stream){ .slot = NULL };
-    ensure(to->kind != ADDR_NONE);
-    TRY(co_check());
-    fd = sys_socket(ss.ss_family, SOCK_STREAM, 0);
     if (fd < 0)
-        return connect_error(fd, until);
+        return fd;
     if (tcp)
         net_tcp_options(fd);
     if (tcp && from != NULL)
         rc = bind_to(fd, from);
     if (rc == 0)
         rc = sys_connect(fd, (const struct sockaddr *)&ss, len);
-    if (rc < 0 && rc != -EINPROGRESS) {
-        sys_close(fd);
-        return connect_error(rc, until);
-    }
+    if (rc == 0 || rc == -EINPROGRESS)
+        return fd;
+    sys_close(fd);
+    return rc;
+}
+
+int net_connect(const struct addr *to, const struct addr *from, const struct slot_class *class,
+                void *owner, struct deadline until, struct stream *out)
+{
+    int fd, rc;
+
+    *out = (struct stream){ .slot = NULL };
+    ensure(to->kind != ADDR_NONE);
+    TRY(co_check());
+    fd = begin(to, from);
+    if (fd < 0)
+        return connect_error(fd, until);
 
     /* Registered only now: before connect() a socket reports a hang-up (RUNTIME.md R2). */
     struct slot *slot = slot_new(fd, class, owner);
@@ -115,7 +124,11 @@ int net_connect(const struct addr *to, const struct addr *from, const struct slo
         return rc;
     }
     slot_connected(slot);
-    *out = (struct stream){ .slot = slot, .reset_err = WEIR_EUPRESET, .drains = tcp };
+    *out = (struct stream){
+        .slot = slot,
+        .reset_err = WEIR_EUPRESET,
+        .drains = to->kind != ADDR_UNIX,
+    };
     if (unlikely(reached_itself(fd, to, from))) {
         stream_close(out, true); /* and at once, or nobody could listen on that port */
         return WEIR_EREFUSED;

@@ -141,7 +141,7 @@ bool forward_client_waits(const struct weir_session *s)
            head_has_id(&s->req, FIELD_EXPECT);
 }
 
-int tell_to_continue(struct weir_session *s)
+SELDOM int tell_to_continue(struct weir_session *s)
 {
     struct weir_head head;
     struct http_message m = { .head = &head };

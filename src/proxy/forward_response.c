@@ -78,7 +78,7 @@ static int to_client(struct weir_session *s, const struct http_message *m, weir_
 }
 
 /* RFC 9110 15.2: relayed at once, but to HTTP/1.0 clients, and but for a 100 after ours. */
-static int relay_interim(struct weir_session *s)
+static SELDOM int relay_interim(struct weir_session *s)
 {
     struct weir_head head;
     struct http_message m = { .head = &head };

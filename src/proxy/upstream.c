@@ -72,7 +72,7 @@ static int choose(struct weir_session *s)
 
 /* A connection that was stale may have been closed by an upstream that is just going: another one
  * is better, if there is one. */
-static int choose_after_stale(struct weir_session *s)
+static SELDOM int choose_after_stale(struct weir_session *s)
 {
     const struct weir_peer last = s->peer;
     int rc = choose(s);
@@ -169,12 +169,14 @@ static bool speaks_h2(const struct weir_session *s)
 }
 
 /* Where the peer wants its connections to come from. */
-static int source_of(struct weir_session *s, struct addr_spec *spec)
+static SELDOM int source_of(struct weir_session *s, const struct addr **out)
 {
+    struct addr_spec *spec = arena_alloc(&s->arena, sizeof *spec);
     weir_str text = arena_printf(&s->arena, WEIR_FMT, WEIR_ARG(s->peer.bind));
 
-    if (text.ptr == NULL)
+    if (spec == NULL || text.ptr == NULL)
         return WEIR_ENOMEM;
+    *out = &spec->addr;
     if (addr_parse(text.ptr, spec) == NULL && spec->form == SPEC_ADDR &&
         spec->addr.kind != ADDR_UNIX)
         return 0;
@@ -184,13 +186,12 @@ static int source_of(struct weir_session *s, struct addr_spec *spec)
 static int open_new(struct weir_session *s, const struct peer_key *key, const struct addr *addr)
 {
     struct deadline until = deadline_in(rt_now(), s->peer.connect_timeout, WEIR_ECONNTIME);
-    bool bound = s->peer.bind.len > 0;
-    struct addr_spec from;
+    const struct addr *from = NULL;
 
-    if (bound)
+    if (s->peer.bind.len > 0)
         TRY(source_of(s, &from));
-    TRY(upstream_open(key, addr, bound ? &from.addr : NULL, s->peer.idle_timeout,
-                      deadline_min(until, s->try_limit), &s->up));
+    TRY(upstream_open(key, addr, from, s->peer.idle_timeout, deadline_min(until, s->try_limit),
+                      &s->up));
     return has_tls(s) ? secure(s, addr) : 0;
 }
 
