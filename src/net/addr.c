@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <sys/un.h>
 
+#include "base/digits.h"
+
 const char addr_no_port[] = "no port";
 
 static const char scheme[] = "unix:";
@@ -279,24 +281,20 @@ bool addr_is_loopback(const struct addr *a)
 
 static char *print_number(char *at, uint32_t n)
 {
-    char digits[10];
-    int i = 0;
+    char text[DIGITS_MAX], *end = text + sizeof text, *first = digits_before(end, n, 1);
 
-    do
-        digits[i++] = (char)('0' + n % 10);
-    while ((n /= 10) != 0);
-    while (i > 0)
-        *at++ = digits[--i];
-    return at;
+    return (char *)memcpy(at, first, (size_t)(end - first)) + (end - first);
 }
 
 static char *print_byte(char *at, unsigned n)
 {
-    if (n >= 100)
+    if (n >= 100) {
         *at++ = (char)('0' + n / 100);
+        return digit_pair(at, n % 100) + 2;
+    }
     if (n >= 10)
-        *at++ = (char)('0' + n / 10 % 10);
-    *at++ = (char)('0' + n % 10);
+        return digit_pair(at, n) + 2;
+    *at++ = (char)('0' + n);
     return at;
 }
 
@@ -362,6 +360,28 @@ weir_str addr_print(const struct addr *a, char buf[ADDR_TEXT])
 weir_str addr_host(const struct addr *a, char buf[ADDR_TEXT])
 {
     return print(a, buf, false);
+}
+
+static weir_str print_in(struct arena *arena, const struct addr *a, bool port)
+{
+    char *buf = arena_text(arena, ADDR_TEXT);
+    weir_str text;
+
+    if (buf == NULL)
+        return (weir_str){ NULL, 0 };
+    text = print(a, buf, port);
+    arena_shrink(arena, buf, text.len);
+    return text;
+}
+
+weir_str addr_print_in(struct arena *arena, const struct addr *a)
+{
+    return print_in(arena, a, true);
+}
+
+weir_str addr_host_in(struct arena *arena, const struct addr *a)
+{
+    return print_in(arena, a, false);
 }
 
 /* Are the first `bits` bits equal? */

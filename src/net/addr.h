@@ -5,7 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "base/base.h"
+#include "base/arena.h"
 
 enum addr_kind { ADDR_NONE, ADDR_V4, ADDR_V6, ADDR_UNIX };
 
@@ -53,6 +53,10 @@ enum { ADDR_TEXT = 128 };
  * port and brackets (X-Forwarded-For); of a Unix address the same as addr_print. */
 weir_str addr_print(const struct addr *a, char buf[ADDR_TEXT]);
 weir_str addr_host(const struct addr *a, char buf[ADDR_TEXT]);
+
+/* The same in an arena, without the NUL; absent without memory. */
+weir_str addr_print_in(struct arena *arena, const struct addr *a);
+weir_str addr_host_in(struct arena *arena, const struct addr *a);
 
 /* A network such as 10.0.0.0/8, or one address such as ::1. */
 struct addr_net {

@@ -160,11 +160,9 @@ static void add_forwarding(struct weir_session *s, struct weir_head *up)
     enum weir_forwarded_as as = s->service->forwarded_as;
     bool append = s->service->forwarding == WEIR_FORWARD_APPEND && trusted(s);
     weir_str proto = s->down->tls != NULL ? LIT("https") : LIT("http");
-    char buf[ADDR_TEXT];
-    weir_str client;
+    weir_str client =
+        s->client->kind == ADDR_UNIX ? LIT("unix") : addr_host_in(&s->arena, s->client);
 
-    client = arena_copy(&s->arena,
-                        s->client->kind == ADDR_UNIX ? LIT("unix") : addr_host(s->client, buf));
     if (!append) {
         head_del_id(up, FIELD_X_FORWARDED_FOR);
         head_del_id(up, FIELD_X_FORWARDED_PROTO);
@@ -192,13 +190,11 @@ static void count_down(struct weir_session *s, struct weir_head *up)
 static void require_host(struct weir_session *s, struct weir_head *up)
 {
     const struct addr *to = s->peer.internal.address;
-    char buf[ADDR_TEXT];
 
     if (!head_has_id(up, FIELD_HOST) ||
         (s->up_h2 != NULL && head_get_id(up, FIELD_HOST).len == 0))
         head_set_id(up, FIELD_HOST,
-                    to->kind == ADDR_UNIX ? LIT("localhost")
-                                          : arena_copy(&s->arena, addr_print(to, buf)));
+                    to->kind == ADDR_UNIX ? LIT("localhost") : addr_print_in(&s->arena, to));
 }
 
 static void add_via(struct weir_session *s, struct weir_head *h, unsigned minor)

@@ -15,10 +15,7 @@ static struct downstream *connection_of(const struct weir_session *s)
 
 static weir_str address(struct weir_session *s, const struct addr *a)
 {
-    char text[ADDR_TEXT];
-
-    return a->kind == ADDR_NONE ? (weir_str){ NULL, 0 }
-                                : arena_copy(&s->arena, addr_print(a, text));
+    return a->kind == ADDR_NONE ? (weir_str){ NULL, 0 } : addr_print_in(&s->arena, a);
 }
 
 weir_str weir_client_network(struct weir_session *s, unsigned prefix)

@@ -156,6 +156,27 @@ static void longest_texts(void **state)
     assert_str(addr_print(&(struct addr){ .kind = ADDR_NONE }, buf), "none");
 }
 
+/* Of one, two and three digits; and the copy in an arena is as long as its text. */
+static void every_byte(void **state)
+{
+    char room[256], want[32];
+    struct arena arena;
+
+    (void)state;
+    for (unsigned n = 0; n < 256; n++) {
+        struct addr a = { .kind = ADDR_V4, .port = (uint16_t)(n * 257), .ip = { n, 9, 10, 255 } };
+        weir_str text;
+
+        arena_init(&arena, room, sizeof room);
+        snprintf(want, sizeof want, "%u.9.10.255:%u", n, n * 257);
+        text = addr_print_in(&arena, &a);
+        assert_str(text, want);
+        assert_ptr_equal(arena.at, text.ptr + text.len);
+        *strchr(want, ':') = '\0';
+        assert_str(addr_host_in(&arena, &a), want);
+    }
+}
+
 static struct addr parsed(const char *text)
 {
     struct addr_spec spec;
@@ -294,6 +315,7 @@ int main(void)
         cmocka_unit_test(longest_texts), cmocka_unit_test(comparisons),
         cmocka_unit_test(kernel_form),   cmocka_unit_test(zone_names),
         cmocka_unit_test(networks),      cmocka_unit_test(networks_refused),
+        cmocka_unit_test(every_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,9 @@
  * buffer. */
 #include "cases.h"
 
+#include <inttypes.h>
+
+#include "base/digits.h"
 #include "base/log_record.h"
 
 static void one_line_of_each_kind(void **state)
@@ -29,6 +32,22 @@ static void one_line_of_each_kind(void **state)
                "\"high\":9223372036854775807,\"zero\":0,\"took\":1.234567,\"none\":0.000000,"
                "\"back\":-0.000001,\"less\":0.000000,\"reused\":true,\"tls\":false}\n");
     assert_false(r.full);
+}
+
+/* From one digit to twenty, where a digit is added and before. */
+static void numbers_of_each_length(void **state)
+{
+    char text[DIGITS_MAX], want[DIGITS_MAX + 1];
+
+    (void)state;
+    for (uint64_t n = 1; n <= UINT64_MAX / 10; n *= 10) {
+        for (uint64_t m = n - 1; m <= n; m++) {
+            char *end = text + sizeof text, *first = digits_before(end, m, 1);
+
+            snprintf(want, sizeof want, "%" PRIu64, m);
+            assert_str(((weir_str){ first, (size_t)(end - first) }), want);
+        }
+    }
 }
 
 static void an_empty_record(void **state)
@@ -124,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_line_of_each_kind),
+        cmocka_unit_test(numbers_of_each_length),
         cmocka_unit_test(an_empty_record),
         cmocka_unit_test(peers_bytes_are_escaped),
         cmocka_unit_test(long_values_are_cut),
