@@ -29,8 +29,8 @@ struct backend {
 /* Counts a try that failed by the backend's fault. From any thread that holds a reference. */
 void backend_failed(struct backend *b);
 
-/* What a request has tried so far, so that the next choice passes over it. Zeroed at the start
- * of a request; tried_done drops the references at its end. */
+/* What a request has tried so far, so that the next choice passes over it. With a count of 0 at the
+ * start of a request; tried_done drops the references at its end. */
 enum { TRIED_MAX = 8 };
 struct tried {
     struct backend *list[TRIED_MAX]; /* each holds a reference */

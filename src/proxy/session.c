@@ -51,9 +51,11 @@ struct weir_session *session_begin(struct service *svc, struct http_stream *down
     struct weir_session *s = co_room();
     char *rest = (char *)(s + 1);
 
-    memset(s, 0, offsetof(struct weir_session, down_read));
+    memset(&s->ctx, 0, offsetof(struct weir_session, req) - offsetof(struct weir_session, ctx));
     arena_init(&s->arena, rest, REQUEST_ROOM - sizeof *s);
     head_init(&s->req, &s->arena, 0);
+    s->up_req.failed = s->up_res.failed = 0;
+    s->tried.count = 0;
     s->service = svc;
     s->down = down;
     s->client = client;
@@ -139,18 +141,14 @@ weir_str weir_request_id(struct weir_session *s)
 
 weir_str weir_client(struct weir_session *s)
 {
-    char buf[ADDR_TEXT];
-
     if (s->client->kind == ADDR_NONE)
         return (weir_str){ NULL, 0 };
-    return arena_copy(&s->arena, addr_print(s->client, buf));
+    return addr_print_in(&s->arena, s->client);
 }
 
 weir_str weir_client_host(struct weir_session *s)
 {
-    char buf[ADDR_TEXT];
-
-    return arena_copy(&s->arena, addr_host(s->client, buf));
+    return addr_host_in(&s->arena, s->client);
 }
 
 void *weir_alloc(struct weir_session *s, size_t n)

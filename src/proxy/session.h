@@ -31,19 +31,25 @@ struct deferred {
 };
 
 struct weir_session {
+    /* Set when it is made. */
     struct arena arena;
     const struct service *service;
     struct http_stream *down;
     const struct addr *client;
-    void *ctx;
-    struct deferred *deferred; /* newest first */
-
     uint64_t id;
     int64_t started;       /* monotonic */
     struct deadline limit; /* of the whole request */
+    uint64_t max_body;
+    weir_dur idle_timeout; /* of the connection, after this request */
+    size_t replay_max;     /* what is kept of the request body, for another try, in memory */
+    uint64_t replay_file;  /* and in a file */
+    uint64_t buffer_max;   /* it is read before a peer is chosen, up to so much; 0: it is not */
 
-    struct weir_head req;         /* the client's */
-    struct weir_head res;         /* what was sent to it, or is about to be */
+    /* Cleared when it is made: from `ctx` to `phases`. */
+    void *ctx;
+    struct deferred *deferred; /* newest first */
+
+    struct weir_head res;         /* what was sent to the client, or is about to be */
     const struct weir_head *told; /* the final head sent to the client; NULL: none */
     int status;                   /* of that head, 0: none */
 
@@ -57,43 +63,44 @@ struct weir_session {
     const char *fault;  /* words beside the table's, or NULL */
 
     /* This try. */
-    struct weir_peer peer;
     struct upstream *up;         /* HTTP/1: the connection is ours alone */
     struct h2_stream *up_h2;     /* HTTP/2: a stream of one that is shared */
     struct http_stream *up_http; /* either; NULL: there is none */
-    struct weir_head up_req, up_res;
     const struct weir_head *up_trailers; /* of the request; NULL: none */
-    struct tried tried;
-    const char *up_name; /* the last upstream's, for logs; NULL: none */
+    const char *up_name;                 /* the last upstream's, for logs; NULL: none */
     unsigned tries;
     unsigned connect_fails;
-    bool connect_unlogged;                               /* the last of them */
-    int connect_err;                                     /* of an earlier try */
-    const char *connect_fault;                           /* words for it, or NULL */
-    const struct addr *connect_failed[CONNECT_BACKENDS]; /* whom not to ask again by default */
-    unsigned repeats;            /* of what an upstream refused, or was too slow for */
-    const struct addr *failed_at; /* where the last try failed; NULL: that does not matter */
+    const char *connect_fault;    /* words for the last of them, or NULL */
+    int connect_err;              /* of an earlier try */
+    unsigned repeats;             /* of what an upstream refused, or was too slow for */
     unsigned waits;               /* before tries, so far */
-    struct deadline try_limit;    /* of this try, until its response head */
-    bool reused;                                         /* the connection came from the pool */
-    bool fresh;         /* the next one must not: a pooled one was stale */
-    bool untouched;     /* nothing was sent on this connection yet */
-    int left;           /* why the client gets no more of the response; the upstream goes on */
-    bool upload_broken; /* the upstream takes no more of the request body */
-    bool continued;     /* the client has been told to go on with its body */
-    bool our_continue;  /* by us, not by the upstream */
-    bool te_trailers;   /* the upstream may send them: the client takes them, or a module does */
-    bool uploading;     /* the task `upload` was started */
-    bool body_begun[2]; /* enum weir_body_of: on its way, too late for an editor */
-    bool whole;         /* a part was to be edited: no Range any more */
-    size_t interim;       /* what the heads of interim responses came to */
+    int left;                     /* why the client gets no more of the response; the upstream
+                                   * goes on */
+    const struct addr *failed_at; /* where the last try failed; NULL: that does not matter */
+    size_t interim;               /* what the heads of interim responses came to */
+    bool connect_unlogged;        /* the last failure to connect */
+    bool reused;                  /* the connection came from the pool */
+    bool fresh;                   /* the next one must not: a pooled one was stale */
+    bool untouched;               /* nothing was sent on this connection yet */
+    bool upload_broken;           /* the upstream takes no more of the request body */
+    bool continued;               /* the client has been told to go on with its body */
+    bool our_continue;            /* by us, not by the upstream */
+    bool te_trailers;             /* the upstream may send them: the client takes them, or a module
+                                   * does */
+    bool uploading;               /* the task `upload` was started */
+    bool body_begun[2];           /* enum weir_body_of: on its way, too late for an editor */
+    bool whole;                   /* a part was to be edited: no Range any more */
 
-    weir_str upgrade; /* the protocols that the client offers; absent: none */
+    /* The request body, for every try. */
+    bool buffered;     /* it was read before a peer was chosen */
+    bool body_lost;    /* what comes of it is not kept */
+    bool budget_spent; /* it would have been sent again, but for the budget */
+    bool request_unchanged, response_unchanged; /* what filters promised of the bodies */
+    bool had_edited; /* the response is a 304 about what we have once made of a page */
+    struct replay *replay; /* what is kept; NULL: nothing yet */
+
+    weir_str upgrade;       /* the protocols that the client offers; absent: none */
     weir_str websocket_key; /* sent along with it for a client of HTTP/2 */
-
-    int64_t upload_moved; /* when the upstream last took a byte */
-    int64_t upload_asks;  /* since then it is the client that is waited for; 0: it is not */
-    int64_t moved;        /* when the tunnel last moved a byte */
 
     struct editing *edit_up, *edit_down; /* of this try, editor.h; NULL: none */
     struct edited_upload *edited_upload; /* what edit_up writes */
@@ -101,32 +108,28 @@ struct weir_session {
     struct fetch *fetches;               /* fetch.c: newest first */
     const char *fetch_why;               /* why the last one failed; NULL: it did not */
 
-    uint64_t max_body;
-    weir_dur idle_timeout;         /* of the connection, after this request */
     uint64_t received, sent;       /* body bytes from and to the client */
     uint64_t up_received, up_sent; /* and from and to upstreams, in all tries */
-
-    /* The request body, for every try. */
-    struct replay *replay; /* what is kept of it; NULL: nothing yet */
-    size_t replay_max;     /* in memory */
-    uint64_t replay_file;  /* and in a file */
-    uint64_t buffer_max;   /* it is read before a peer is chosen, up to so much; 0: it is not */
-    bool buffered;         /* and was */
-    bool body_lost;        /* what comes of it is not kept */
-    bool budget_spent;     /* it would have been sent again, but for the budget */
-    bool request_unchanged, response_unchanged; /* what filters promised of the bodies */
-    bool had_edited; /* the response is a 304 about what we have once made of a page */
-
-    size_t burst; /* bytes that passed since the last yield */
+    size_t burst;                  /* that passed since the last yield */
 
     /* When, in this try: there was a connection; all of the request was taken; the response head
      * came. 0: never. */
     int64_t connected, request_sent, answered;
 
-    int64_t chosen;        /* when upstream_peer was called */
+    int64_t chosen;             /* when upstream_peer was called */
     struct phase_times *phases; /* and the other phases; NULL: none was */
 
-    /* From here on nothing is cleared at first: it is set before anything looks at it. */
+    /* Set before anything looks at it, but that `failed` of heads and what tells how many there are
+     * are cleared. */
+    struct weir_head req;            /* the client's */
+    struct weir_head up_req, up_res; /* of this try, as the peer */
+    struct weir_peer peer;
+    struct tried tried;
+    const struct addr *connect_failed[CONNECT_BACKENDS]; /* whom not to ask again by default */
+    struct deadline try_limit; /* of this try, until its response head */
+    int64_t upload_moved;      /* when the upstream last took a byte */
+    int64_t upload_asks;       /* since then it is the client that is waited for; 0: it is not */
+    int64_t moved;             /* when the tunnel last moved a byte */
     struct pace down_read, down_write, up_read, up_write;
     struct scope scope;
     struct task upload, tunnel;
