@@ -160,6 +160,15 @@ void head_add_id(struct weir_head *h, enum field_id id, weir_str value)
         head_add_raw(h, field_name_of(id), value, id);
 }
 
+void head_add_line(struct weir_head *h, enum field_id id, weir_str line)
+{
+    size_t name = field_name_of(id).len;
+
+    ensure(line.len >= name + 2);
+    head_add_raw(h, (weir_str){ line.ptr, name },
+                 (weir_str){ line.ptr + name + 2, line.len - name - 2 }, id);
+}
+
 /* What is there to be taken out or replaced stays out of the calls below, which mostly find that
  * nothing is. */
 #define APART static __attribute__((noinline))

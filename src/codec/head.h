@@ -129,6 +129,10 @@ unsigned      head_count_id(const struct weir_head *h, enum field_id id);
  * the head. */
 void head_set_id(struct weir_head *h, enum field_id id, weir_str value);
 void head_add_id(struct weir_head *h, enum field_id id, weir_str value);
+
+/* The same for a value that stands behind the usual spelling of the name, as `Name: value`: HTTP/1
+ * prints that in one piece. */
+void head_add_line(struct weir_head *h, enum field_id id, weir_str line);
 void head_del_id(struct weir_head *h, enum field_id id);
 
 /* Adds without copy and check (parsers; values that are known to be clean). */

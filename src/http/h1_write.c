@@ -15,24 +15,20 @@ struct output {
     char *buf; /* head and small pieces; NULL: none */
     size_t used, cap;
     size_t listed; /* bytes of `buf` that are in the vector: those behind it will be one piece */
+    struct iovec *iov; /* OUTPUT_PIECES */
     int n;
-    struct iovec iov[4];
 };
 
-/* The vector needs no clearing. */
-static void output_begin(struct output *out)
-{
-    out->buf = NULL;
-    out->used = out->cap = out->listed = 0;
-    out->n = 0;
-}
+enum { OUTPUT_PIECES = 4 };
 
 static void output_done(struct output *out)
 {
+    char *buf = out->buf;
+
     if (out->cap > BUF_SIZE)
-        free(out->buf);
+        free(buf);
     else
-        buf_put(&out->buf);
+        buf_put(&buf);
 }
 
 /* What was copied since the last call goes into the vector. */
@@ -196,12 +192,12 @@ int h1_write(struct http_stream *st, const struct http_message *m, weir_str piec
              struct pace *pace)
 {
     struct h1_conn *c = h1_of(st);
-    struct output out;
+    struct iovec iov[OUTPUT_PIECES];
+    struct output out = { .iov = iov };
     char line[CHUNK_HEAD_MAX];
     bool interim = m != NULL && is_interim(m);
     int rc = 0;
 
-    output_begin(&out);
     if (m != NULL)
         rc = put_head(c, m, interim, &out);
     if (rc == 0 && !interim)

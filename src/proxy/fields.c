@@ -200,7 +200,7 @@ static void require_host(struct weir_session *s, struct weir_head *up)
 static void add_via(struct weir_session *s, struct weir_head *h, unsigned minor)
 {
     if (s->service->via)
-        head_add_id(h, FIELD_VIA, minor == 0 ? LIT("1.0 weir") : LIT("1.1 weir"));
+        head_add_line(h, FIELD_VIA, minor == 0 ? LIT("Via: 1.0 weir") : LIT("Via: 1.1 weir"));
 }
 
 int fields_for_upstream(struct weir_session *s)
