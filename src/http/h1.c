@@ -85,7 +85,7 @@ static const struct http_ops h1_ops = {
     .gone = h1_gone,
 };
 
-static_assert(sizeof(struct h1_conn) == 28 * 8, "h1_init knows all members");
+static_assert(sizeof(struct h1_conn) == 30 * 8, "h1_init knows all members");
 
 void h1_init(struct h1_conn *c, enum h1_role role, struct stream net,
              const struct h1_limits *limits)
@@ -116,6 +116,8 @@ void h1_next(struct h1_conn *c)
     st->fault = NULL;
     st->trailers = NULL;
     st->send_trailers = NULL;
+    st->piece_at = NULL;
+    st->room = 0;
     st->framing = (struct framing){ .mode = BODY_NONE };
     st->head_sent = st->message_sent = false;
     st->body_done = c->role == H1_SERVER; /* a server owes nothing before a request */

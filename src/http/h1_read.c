@@ -15,6 +15,10 @@
 
 enum { HEAD_ALONE = 4096 };
 
+/* What is left free in front of a response: with the room of its head, which is copied, it is enough
+ * for the head that goes on with the body. */
+enum { LEAD = 512 };
+
 /* Makes room behind the unread bytes; the caller has made sure that some can be had. */
 static int make_room(struct h1_conn *c)
 {
@@ -25,7 +29,7 @@ static int make_room(struct h1_conn *c)
             c->buf = buf_get();
             c->cap = BUF_SIZE;
         }
-        c->pos = c->end = 0;
+        c->pos = c->end = c->role == H1_CLIENT && !c->http.heard ? LEAD : 0;
         if (c->buf == NULL)
             return h1_fail(c, WEIR_ENOMEM, NULL);
     } else if (c->end == c->cap && c->pos > 0) {
@@ -346,6 +350,8 @@ static int take_piece(struct h1_conn *c, weir_str *piece)
         c->http.body_done = c->read_left == 0;
     }
     *piece = (weir_str){ c->buf + c->pos, there };
+    c->http.piece_at = piece->ptr;
+    c->http.room = c->pos; /* heads are copied, and pieces before this one used up */
     c->pos += (uint32_t)there;
     return HTTP_PIECE;
 }
@@ -384,13 +390,15 @@ static __attribute__((noinline)) void gather(struct h1_conn *c)
 
     if (wide == NULL)
         return;
-    memcpy(wide, c->buf + c->pos, there);
+    memcpy(wide + LEAD, c->buf + c->pos, there);
     c->pos = c->end; /* so that the old one is released */
     h1_release(c);
     c->buf = wide;
     c->cap = BUF_WIDE;
-    n = stream_read(&c->net, wide + there, BUF_WIDE - there, &look);
-    c->end = there + (n > 0 ? (uint32_t)n : 0);
+    c->pos = LEAD;
+    c->end = LEAD + there;
+    n = stream_read(&c->net, wide + c->end, BUF_WIDE - c->end, &look);
+    c->end += n > 0 ? (uint32_t)n : 0;
     c->full = false;
 }
 

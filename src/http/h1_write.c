@@ -1,7 +1,8 @@
 /* h1_write.c -- heads and bodies onto an HTTP/1 connection.
  *
- * A head and the first piece of its body leave in one call. Small pieces are copied behind the head
- * and sent, which costs less than a vector of two; large ones are not copied. */
+ * A head and the first piece of its body leave in one call. If there is room in front of the piece
+ * the head is printed there; else small pieces are copied behind the head, which costs less than a
+ * vector of two; large ones are not copied. */
 #include <stdlib.h>
 
 #include "codec/h1_print.h"
@@ -41,13 +42,19 @@ static void list_copied(struct output *out)
     out->listed = out->used;
 }
 
-/* Adds bytes that stay where they are. */
+/* Adds bytes that stay where they are; those that directly follow the last ones extend them. */
 static void add(struct output *out, const char *ptr, size_t len)
 {
+    struct iovec *last;
+
     if (len == 0)
         return;
     list_copied(out);
-    out->iov[out->n++] = (struct iovec){ .iov_base = (void *)ptr, .iov_len = len };
+    last = out->n > 0 ? &out->iov[out->n - 1] : NULL;
+    if (last != NULL && (char *)last->iov_base + last->iov_len == ptr)
+        last->iov_len += len;
+    else
+        out->iov[out->n++] = (struct iovec){ .iov_base = (void *)ptr, .iov_len = len };
 }
 
 /* Adds a piece, by copy if it is small and there is a buffer with room. */
@@ -92,13 +99,25 @@ static weir_str connection_value(const struct h1_conn *c, const struct http_mess
     return c->peer_minor == 0 ? LIT("keep-alive") : (weir_str){ NULL, 0 };
 }
 
+/* Where a head is printed that has at most `bound` bytes: right in front of `piece`, if room is
+ * there and no size line comes between; else in a buffer. NULL without memory. */
+static char *place(struct output *out, size_t bound, size_t room, weir_str piece)
+{
+    if (room >= bound)
+        return (char *)piece.ptr - bound;
+    out->cap = bound + CHUNK_HEAD_MAX <= BUF_SIZE ? BUF_SIZE : bound + CHUNK_HEAD_MAX;
+    out->buf = out->cap == BUF_SIZE ? buf_get() : malloc(out->cap);
+    return out->buf;
+}
+
 /* Prints the head and settles how its body will be framed. */
-static int put_head(struct h1_conn *c, const struct http_message *m, bool interim,
+static int put_head(struct h1_conn *c, const struct http_message *m, bool interim, weir_str piece,
                     struct output *out)
 {
     const struct weir_head *head = m->head;
     struct h1_extra extra; /* each member that counts is set: none is cleared before */
-    size_t bound;
+    size_t bound, len;
+    char *at;
 
     extra.framing.mode = m->framing.mode;
     extra.framing.length = m->framing.length;
@@ -111,14 +130,17 @@ static int put_head(struct h1_conn *c, const struct http_message *m, bool interi
     extra.date = interim ? (weir_str){ NULL, 0 } : m->date;
 
     bound = h1_print_bound(head, &extra);
-    out->cap = bound + CHUNK_HEAD_MAX <= BUF_SIZE ? BUF_SIZE : bound + CHUNK_HEAD_MAX;
-    out->buf = out->cap == BUF_SIZE ? buf_get() : malloc(out->cap);
-    if (out->buf == NULL)
+    at = place(out, bound, extra.framing.mode == BODY_LENGTH ? m->room : 0, piece);
+    if (at == NULL)
         return WEIR_ENOMEM;
     if (c->role == H1_CLIENT)
-        out->used = h1_print_request(out->buf, head, &extra);
+        len = h1_print_request(at, head, &extra);
     else
-        out->used = h1_print_response(out->buf, head, &extra);
+        len = h1_print_response(at, head, &extra);
+    if (out->buf != NULL)
+        out->used = len;
+    else
+        out->iov[out->n++] = (struct iovec){ memmove((char *)piece.ptr - len, at, len), len };
     if (!interim) {
         c->write_mode = (uint8_t)extra.framing.mode;
         c->write_left = extra.framing.mode == BODY_LENGTH ? extra.framing.length : 0;
@@ -199,7 +221,7 @@ int h1_write(struct http_stream *st, const struct http_message *m, weir_str piec
     int rc = 0;
 
     if (m != NULL)
-        rc = put_head(c, m, interim, &out);
+        rc = put_head(c, m, interim, piece, &out);
     if (rc == 0 && !interim)
         rc = put_body(c, piece, end, line, &out);
     c->net.more = st->more && c->net.drains && c->write_left >= H1_PASS_MIN;

@@ -24,6 +24,8 @@ struct http_message {
     bool te_trailers;       /* a request: its client takes trailers (RFC 9110 10.1.4) */
     weir_str date;          /* for a response without one; absent: none is added */
     weir_str upgrade;       /* what a request offers, a 101 switches to, a 426 wants */
+    size_t room;            /* so many bytes in front of the first piece may be written over, as by
+                                          http_room: the head can be printed there */
     bool tunnel;            /* a 101, or a 2xx to CONNECT: no body follows, but a tunnel */
 };
 
@@ -80,6 +82,8 @@ struct http_stream {
     struct weir_head *trailers;            /* received, after HTTP_END; NULL: none */
     const struct weir_head *send_trailers; /* to be sent with `end`; NULL: none */
     struct framing framing;                /* of the message being read */
+    const char *piece_at;                  /* where the last piece of its body begins, and how many */
+    size_t room;                           /* bytes in front of it nobody needs: http_room */
     bool heard;                            /* a byte of the message to be read has come */
     _Atomic bool carry_on;                 /* a server's: a client that leaves does not cancel it */
     bool body_done;                        /* its body has been read to its end */
@@ -96,6 +100,13 @@ struct http_stream {
 static inline void http_carry_on(struct http_stream *st, bool yes)
 {
     atomic_store_explicit(&st->carry_on, yes, memory_order_relaxed);
+}
+
+/* How many bytes in front of `piece` may be written over by whoever sends it on, before the next
+ * read: none unless it is what read_body gave. */
+static inline size_t http_room(const struct http_stream *st, weir_str piece)
+{
+    return piece.ptr == st->piece_at ? st->room : 0;
 }
 
 /* The calls by name. */

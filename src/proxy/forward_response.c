@@ -125,6 +125,7 @@ static struct http_message plan_response(struct weir_session *s, weir_str piece,
         .framing = up->framing,
         .length_as = up->framing.stated,
         .date = http_date_now(),
+        .room = http_room(up, piece),
     };
 
     /* RFC 9110 15.5.22: it must say which, and whoever asks for it through us gets it. */

@@ -62,6 +62,24 @@ def test_repeated_equal_lengths(weir, origin, value):
         own_answer(res, 502)
 
 
+def test_any_head_before_any_body(weir, origin):
+    """A head may be printed in front of a body that came with it: it damages neither, whatever they
+    measure and wherever the buffers end."""
+    def page(req):
+        head, body = (int(n) for n in req.target[1:].split("/"))
+        return (f"{H}X: {'h' * head}\r\nContent-Length: {body}\r\n\r\n".encode() +
+                bytes(i * 7 % 251 for i in range(body)))
+    o = origin(serve(page))
+    p = weir("--workers", 1, "--server-name", "s" * 200, "--via", o)
+    c = p.client()
+    for head in (0, 1, 300, 7000, 15500, 15800, 15900):
+        for body in (1, 50, 2000, 4096, 4097, 15300, 15872, 16384, 20000, 66000):
+            res = c.ask(request("GET", f"/{head}/{body}"))
+            assert res.get("X") == "h" * head and res.get("Content-Length") == str(body)
+            assert res.body == bytes(i * 7 % 251 for i in range(body)), (head, body)
+    assert len(o.conns) == 1
+
+
 OVERSIZED = [
     ("one field", H + f"X: {'a' * 2_000_000}\r\n\r\n"),
     ("a head without end", H + "X: a\r\n" * 200_000),
