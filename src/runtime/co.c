@@ -80,6 +80,21 @@ static void co_end(struct worker *w, struct co *c)
     slab_put(&rt.cos, &w->cos, c);
 }
 
+static void resume(struct worker *w, struct co *c)
+{
+    w->current = c;
+    fiber_switch(&w->fiber, &c->fiber, false);
+    w->current = NULL;
+}
+
+/* What it wants to have called on this stack (which must not park) is; then it goes on. */
+static __attribute__((noinline)) void resume_after_call(struct worker *w, struct co *c)
+{
+    w->call(w->call_arg);
+    w->call = NULL;
+    resume(w, c);
+}
+
 void co_run(struct worker *w, struct co *c)
 {
     uint64_t word = atomic_load_explicit(&c->wait, memory_order_relaxed);
@@ -87,16 +102,9 @@ void co_run(struct worker *w, struct co *c)
     /* Back to RUN with the same number. Wakers of that number have lost by now; nobody else
      * writes. */
     ensure(WAIT_STATE(word) != WAIT_WAITING);
-    w->current = c;
-    fiber_switch(&w->fiber, &c->fiber, false);
-    while (unlikely(w->call != NULL)) {
-        w->current = NULL; /* what is called must not park */
-        w->call(w->call_arg);
-        w->call = NULL;
-        w->current = c;
-        fiber_switch(&w->fiber, &c->fiber, false);
-    }
-    w->current = NULL;
+    resume(w, c);
+    while (unlikely(w->call != NULL))
+        resume_after_call(w, c);
     if (c->ended) {
         c->strand->live--;
         co_end(w, c);

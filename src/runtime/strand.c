@@ -45,11 +45,9 @@ static struct co *list_of(uintptr_t word)
     return (struct co *)(word & ~STRAND_BITS);
 }
 
-/* Queues a strand that just became pending. */
-static void strand_queue(struct strand *st)
+/* Queues a strand that just became pending; `w`: the worker of this thread. */
+static void strand_queue(struct worker *w, struct strand *st)
 {
-    struct worker *w = worker_self();
-
     if (likely(w != NULL && w->batching)) { /* amid a batch of events: one lock for all of them */
         st->next = NULL;
         st->ready_at = w->now;
@@ -91,7 +89,7 @@ static void post(struct strand *st, struct co *c)
         return;
     if (c != NULL)
         strand_add(st, c);
-    strand_queue(st);
+    strand_queue(worker_self(), st);
 }
 
 void strand_push(struct strand *st, struct co *c)
@@ -130,7 +128,7 @@ int strand_start(void (*fn)(void *), void *arg)
     atomic_store_explicit(&c->wait, WAIT_WORD(WAIT_NUMBER(word) + 1, WAIT_RUN, 0),
                           memory_order_relaxed);
     strand_add(st, c); /* it is ours: PENDING since it was given back */
-    strand_queue(st);
+    strand_queue(w, st);
     return 0;
 }
 
@@ -205,18 +203,18 @@ unsigned strand_cancel_all(int cause)
 
 /* What was posted for this strand; what was for an earlier one of the same header is dropped:
  * nothing but the atomic fields may be touched then. */
-static void take_posts(struct strand *st)
+static SELDOM void take_posts(struct strand *st)
 {
     uint32_t generation = generation_of(st);
     uint64_t cancel = atomic_load_explicit(&st->cancel_req, memory_order_acquire);
     int cause = 0;
 
-    if (unlikely(cancel != 0)) {
+    if (cancel != 0) {
         atomic_compare_exchange_strong(&st->cancel_req, &cancel, 0);
         if (cancel >> 32 == generation)
             scope_cancel(&st->root, (int)(uint32_t)cancel);
     }
-    if (unlikely(atomic_load_explicit(&st->notice, memory_order_acquire) != 0) &&
+    if (atomic_load_explicit(&st->notice, memory_order_acquire) != 0 &&
         atomic_exchange(&st->notice, 0) == generation) {
         if (st->on_notice != NULL)
             cause = st->on_notice(st->notice_arg);
@@ -225,10 +223,17 @@ static void take_posts(struct strand *st)
     }
 }
 
+static bool has_posts(const struct strand *st)
+{
+    return atomic_load_explicit(&st->cancel_req, memory_order_acquire) != 0 ||
+           atomic_load_explicit(&st->notice, memory_order_acquire) != 0;
+}
+
 /* --- running --- */
 
-/* The list in the word is newest first; it goes behind what there is, oldest first. */
-static void take_list(struct strand *st)
+/* The list in the word is newest first; it goes behind what there is, oldest first. A function of
+ * its own, as most strands have one coroutine. */
+static __attribute__((noinline)) void take_list(struct strand *st)
 {
     uintptr_t word = atomic_exchange_explicit(&st->word, STRAND_PENDING, memory_order_acq_rel);
     struct co *newest = list_of(word), *oldest = NULL;
@@ -294,7 +299,8 @@ void strand_run(struct worker *w, struct strand *st)
     do {
         if (word != STRAND_PENDING)
             take_list(st);
-        take_posts(st);
+        if (unlikely(has_posts(st)))
+            take_posts(st);
         if (st->first != NULL) {
             if (budget == STRAND_BUDGET) {
                 st->spent = 0;

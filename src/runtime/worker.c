@@ -416,15 +416,17 @@ static int poll_events(struct worker *w, struct epoll_event *events)
 static __attribute__((noinline)) void run_some(struct worker *w)
 {
     struct strand *st;
+    unsigned i;
 
-    for (unsigned i = 0; i < RUNS; i++) {
+    for (i = 0; i < RUNS; i++) {
         st = pop(&w->queue);
         if (st == NULL && (!steal(w) || (st = pop(&w->queue)) == NULL))
             break;
-        end_search(w);
-        count(&w->runs, 1);
+        if (i == 0) /* only who sleeps is asked to search */
+            end_search(w);
         strand_run(w, st);
     }
+    count(&w->runs, i);
 }
 
 static void turn(struct worker *w, struct epoll_event *events)
