@@ -9,7 +9,7 @@
 #include <weir/lb.h>
 
 #include "base/faults.h"
-#include "net/addr.h"
+#include "pool/pool.h"
 
 struct backend {
     uint32_t    refs;            /* atomic */
@@ -19,6 +19,7 @@ struct backend {
     uint64_t    failures;        /* atomic: backend_failed */
     struct addr addr;            /* a path is part of `name` */
     char        name[ADDR_TEXT]; /* the address as text, for logs */
+    struct peer_key *plain_key;  /* in the pool, of a peer that is plain */
 
     /* Of its checks; the balancer's strand only. */
     bool        checked, checking; /* ever; now */

@@ -13,13 +13,20 @@ static struct backend *backend_new(const struct addr *addr)
     addr_print(addr, b->name);
     if (addr->kind == ADDR_UNIX)
         b->addr.path = b->name + strlen(b->name) - strlen(addr->path);
+    b->plain_key = peer_key_plain(&b->addr);
+    if (b->plain_key == NULL) {
+        free(b);
+        return NULL;
+    }
     return b;
 }
 
 void backend_drop(struct backend *b)
 {
-    if (__atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL) == 0)
-        free(b);
+    if (__atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL) != 0)
+        return;
+    free(b->plain_key);
+    free(b);
 }
 
 /* The set has a reference of its own, so none is the last. */

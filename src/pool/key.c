@@ -1,5 +1,7 @@
 /* key.c -- a peer as bytes: kind, port, zone, host, group, and all that decides what TLS to it
  * means. Every part has a fixed size or its length before it, so no two peers share a key. */
+#include <stdlib.h>
+
 #include "base/hash.h"
 #include "pool/shard.h"
 
@@ -71,4 +73,15 @@ int peer_key_make(struct peer_key *key, const struct addr *addr, const struct we
     key->len = (size_t)(w.at - key->bytes);
     key->hash = hash_bytes(key->bytes, key->len);
     return 0;
+}
+
+struct peer_key *peer_key_plain(const struct addr *addr)
+{
+    struct peer_key *key = malloc(sizeof *key), *small;
+
+    if (key == NULL)
+        return NULL;
+    ensure(peer_key_make(key, addr, &(struct weir_peer){ .tls = false }) == 0);
+    small = realloc(key, offsetof(struct peer_key, bytes) + key->len);
+    return small != NULL ? small : key;
 }

@@ -29,6 +29,14 @@ struct peer_key {
 must_use int peer_key_make(struct peer_key *key, const struct addr *addr,
                            const struct weir_peer *peer);
 
+/* Does its address alone make its key? Then all those with this address have the same one:
+ * peer_key_plain, malloc'ed, the caller's; NULL without memory. */
+static inline bool peer_is_plain(const struct weir_peer *peer)
+{
+    return !peer->tls && peer->sni.len == 0 && peer->group.len == 0 && peer->bind.len == 0;
+}
+struct peer_key *peer_key_plain(const struct addr *addr);
+
 /* An upstream connection: the pool's part around the connection. Made by upstream_open, or taken
  * from the pool; a request that has it owns it. */
 struct upstream {

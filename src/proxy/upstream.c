@@ -258,6 +258,17 @@ static int make_key(struct weir_session *s, const struct peer_key **out)
     return 0;
 }
 
+/* A backend has its key ready, unless the peer is more than that backend. */
+static int key_of(struct weir_session *s, const struct peer_key **out)
+{
+    const struct backend *b = s->peer.internal.backend;
+
+    if (b == NULL || s->peer.internal.address != &b->addr || !peer_is_plain(&s->peer))
+        return make_key(s, out);
+    *out = b->plain_key;
+    return 0;
+}
+
 int upstream_obtain(struct weir_session *s)
 {
     const struct addr *addr = s->peer.internal.address;
@@ -266,7 +277,7 @@ int upstream_obtain(struct weir_session *s)
 
     if (s->req.method_id == METHOD_CONNECT || s->upgrade.len > 0)
         s->peer.alpn &= WEIR_H1; /* such a connection will be ours alone */
-    TRY(make_key(s, &key));
+    TRY(key_of(s, &key));
     s->connect_fault = NULL;
     s->tries++;
     s->reused = false;
@@ -275,7 +286,7 @@ int upstream_obtain(struct weir_session *s)
     rc = wants_h2(s) ? obtain_shared(s, key, addr) : SHARED_H1;
     if (rc == SHARED_ONLY_H1) {
         s->peer.alpn = WEIR_H1;
-        TRY(make_key(s, &key));
+        TRY(key_of(s, &key));
         rc = SHARED_H1;
     }
     if (rc == SHARED_H1)
@@ -360,7 +371,7 @@ static bool wants_h1(struct weir_session *s, int rc)
 {
     const struct peer_key *key = NULL;
 
-    if (rc != WEIR_EUPH1 || !(s->peer.alpn & WEIR_H1) || make_key(s, &key) < 0)
+    if (rc != WEIR_EUPH1 || !(s->peer.alpn & WEIR_H1) || key_of(s, &key) < 0)
         return false;
     shared_only_h1(key);
     s->peer.alpn = WEIR_H1;

@@ -99,6 +99,34 @@ static void keys_with_tls(void **state)
     assert_memory_equal(again.bytes, keys[2].bytes, again.len);
 }
 
+/* What a backend has ready is what each plain peer there would make, and nobody else. */
+static void keys_of_plain_peers(void **state)
+{
+    static const struct weir_peer plain = { .alpn = WEIR_H2, .ca_file = LIT("x"), .any_name = true };
+    static const struct weir_peer others[] = {
+        { .tls = true }, { .sni = LIT("a") }, { .group = LIT("a") }, { .bind = LIT("127.0.0.1:0") },
+    };
+    static const char *const addrs[] = { "127.0.0.1:80", "[fe80::1%1]:80", "unix:/a" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(addrs); i++) {
+        struct peer_key made, *ready;
+        struct addr_spec spec;
+
+        assert_null(addr_parse(addrs[i], &spec));
+        assert_int_equal(peer_key_make(&made, &spec.addr, &plain), 0);
+        ready = peer_key_plain(&spec.addr);
+        assert_non_null(ready);
+        assert_int_equal(ready->len, made.len);
+        assert_memory_equal(ready->bytes, made.bytes, made.len);
+        assert_true(ready->hash == made.hash);
+        free(ready);
+    }
+    assert_true(peer_is_plain(&plain));
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_false(peer_is_plain(&others[i]));
+}
+
 /* An upstream: a listener, and the accepted end of each connection, found by port. */
 static struct {
     int listener;
@@ -637,6 +665,7 @@ int main(void)
         cmocka_unit_test(every_part_of_a_key_counts),
         cmocka_unit_test(too_long_a_key),
         cmocka_unit_test(keys_with_tls),
+        cmocka_unit_test(keys_of_plain_peers),
         cmocka_unit_test(newest_first),
         cmocka_unit_test(leaving),
         cmocka_unit_test(given_too_late),
