@@ -117,10 +117,12 @@ static int receive_head(struct weir_session *s)
 }
 
 /* How the body of the response, of which `piece` is what there is, goes on to the client. */
-static struct http_message plan_response(struct weir_session *s, weir_str piece, bool end)
+static void plan_response(struct weir_session *s, weir_str piece, bool end,
+                          struct http_message *out)
 {
     const struct http_stream *up = s->up_http;
-    struct http_message m = {
+
+    *out = (struct http_message){
         .head = &s->res,
         .framing = up->framing,
         .length_as = up->framing.stated,
@@ -130,12 +132,11 @@ static struct http_message plan_response(struct weir_session *s, weir_str piece,
 
     /* RFC 9110 15.5.22: it must say which, and whoever asks for it through us gets it. */
     if (s->res.status == 426 && s->req.minor > 0 && head_has_id(&s->up_res, FIELD_UPGRADE))
-        m.upgrade = head_join_id(&s->up_res, FIELD_UPGRADE, &s->arena);
+        out->upgrade = head_join_id(&s->up_res, FIELD_UPGRADE, &s->arena);
     if (body_may_grow_down(s)) {
-        m.framing = body_reframe(m.framing, piece, end && up->trailers == NULL);
-        m.length_as = (weir_str){ NULL, 0 };
+        out->framing = body_reframe(up->framing, piece, end && up->trailers == NULL);
+        out->length_as = (weir_str){ NULL, 0 };
     }
-    return m;
 }
 
 /* Need nobody here look at the body? */
@@ -152,7 +153,7 @@ int forward_down(struct weir_session *s, weir_str piece, bool end)
 
     if (s->told != NULL)
         return to_client(s, NULL, piece, end);
-    m = plan_response(s, piece, end);
+    plan_response(s, piece, end, &m);
     replay_stop(s);
     s->status = s->res.status;
     s->told = &s->res;
