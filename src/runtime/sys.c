@@ -339,7 +339,7 @@ ssize_t sys_splice(int from, int to, size_t len)
     return RETRY(splice, direct_splice(from, to, cut(len)));
 }
 
-void sys_tell(ssize_t error)
+SELDOM void sys_tell(ssize_t error) /* a call, for the same reason as `reason` */
 {
     errno = (int)-error;
 }
