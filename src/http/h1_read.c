@@ -15,8 +15,8 @@
 
 enum { HEAD_ALONE = 4096 };
 
-/* What is left free in front of a response: with the room of its head, which is copied, it is enough
- * for the head that goes on with the body. */
+/* What is left free in front of a response: with the room of its head, which is copied, enough for
+ * the head that goes on with the body. */
 enum { LEAD = 512 };
 
 /* Makes room behind the unread bytes; the caller has made sure that some can be had. */

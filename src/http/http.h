@@ -82,8 +82,8 @@ struct http_stream {
     struct weir_head *trailers;            /* received, after HTTP_END; NULL: none */
     const struct weir_head *send_trailers; /* to be sent with `end`; NULL: none */
     struct framing framing;                /* of the message being read */
-    const char *piece_at;                  /* where the last piece of its body begins, and how many */
-    size_t room;                           /* bytes in front of it nobody needs: http_room */
+    const char *piece_at;                  /* the last piece of its body, and how many bytes */
+    size_t room;                           /* in front of it nobody needs: http_room */
     bool heard;                            /* a byte of the message to be read has come */
     _Atomic bool carry_on;                 /* a server's: a client that leaves does not cancel it */
     bool body_done;                        /* its body has been read to its end */
