@@ -40,11 +40,9 @@ static enum verdict nonsense(struct h1_fault *fault, const char *reason)
 
 static enum verdict read_length(const struct weir_head *h, uint64_t *length, struct h1_fault *fault)
 {
-    const struct field *f = head_first_id(h, FIELD_CONTENT_LENGTH);
-
-    if (head_next_id(h, f) != NULL)
+    if (head_count_id(h, FIELD_CONTENT_LENGTH) > 1)
         return nonsense(fault, "more than one Content-Length");
-    if (!parse_length((weir_str){ f->value, f->value_len }, length))
+    if (!parse_length(head_get_id(h, FIELD_CONTENT_LENGTH), length))
         return nonsense(fault, "a Content-Length that is not one number below 2^63");
     return SAYS_LENGTH;
 }

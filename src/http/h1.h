@@ -21,7 +21,7 @@ struct h1_conn {
     char *buf; /* by `cap`: from buf_get, buf_wide_get, or malloc'ed for a large head; NULL: none */
     uint32_t pos, end, cap;
     bool full;  /* the last read used all the room it had: more is likely to be there */
-    bool roomy; /* server: the first read of the last request took more than an ordinary buffer has */
+    bool roomy; /* server: the first read of the last request took more than a buffer has */
     bool bulky; /* client: the bulk of the last body was passed on, so a head is read alone */
 
     /* The message being read, and the one being written. */

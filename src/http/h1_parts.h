@@ -12,6 +12,18 @@ static inline struct h1_conn *h1_of(struct http_stream *st)
 /* h1_read.c */
 int h1_read_head(struct http_stream *st, struct weir_head *out, enum method method,
                  struct deadline until);
+
+/* What is left free in front of a response: with the room of its head, which is copied, enough for
+ * the head that goes on with the body. */
+enum { H1_LEAD = 512 };
+
+/* Reads more into the buffer: > 0 bytes, 0 the peer has closed, < 0 an error. */
+int h1_fill(struct h1_conn *c, struct pace *pace);
+
+/* A copy of a head's text for the parser, which may read a little past it; NULL without memory. */
+char *h1_keep(struct arena *arena, const char *from, size_t len);
+
+/* h1_body.c */
 int h1_read_body(struct http_stream *st, weir_str *piece, struct pace *pace);
 
 int h1_body_cut(struct h1_conn *c); /* the peer closed amid a body, or thereby ended it */

@@ -1,9 +1,8 @@
-/* h1_read.c -- heads and bodies from an HTTP/1 connection (RFC 9112).
+/* h1_read.c -- heads from an HTTP/1 connection (RFC 9112), and the buffer they come in.
  *
  * Heads take two passes: h1_scan finds the end while bytes arrive, then the complete head is copied
- * to the request's arena and parsed there, so that the buffer goes back before anything waits.
- * Bodies are handed out as slices of the buffer. A connection that waits with nothing unread holds
- * no buffer. */
+ * to the request's arena and parsed there, so that the buffer goes back before anything waits. A
+ * connection that waits with nothing unread holds no buffer. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,10 +14,6 @@
 
 enum { HEAD_ALONE = 4096 };
 
-/* What is left free in front of a response: with the room of its head, which is copied, enough for
- * the head that goes on with the body. */
-enum { LEAD = 512 };
-
 /* Makes room behind the unread bytes; the caller has made sure that some can be had. */
 static int make_room(struct h1_conn *c)
 {
@@ -29,7 +24,7 @@ static int make_room(struct h1_conn *c)
             c->buf = buf_get();
             c->cap = BUF_SIZE;
         }
-        c->pos = c->end = c->role == H1_CLIENT && !c->http.heard ? LEAD : 0;
+        c->pos = c->end = c->role == H1_CLIENT && !c->http.heard ? H1_LEAD : 0;
         if (c->buf == NULL)
             return h1_fail(c, WEIR_ENOMEM, NULL);
     } else if (c->end == c->cap && c->pos > 0) {
@@ -49,8 +44,7 @@ static size_t room(const struct h1_conn *c)
     return c->bulky && !c->http.heard ? MIN(all, HEAD_ALONE) : all;
 }
 
-/* Reads more: > 0 bytes, 0 the peer has closed, < 0 an error. */
-static int fill(struct h1_conn *c, struct pace *pace)
+int h1_fill(struct h1_conn *c, struct pace *pace)
 {
     size_t most;
     ssize_t n;
@@ -137,7 +131,7 @@ static int collect_head(struct h1_conn *c, struct h1_scan *scan, struct pace *pa
         }
         if (unlikely(is_full(c)))
             TRY(grow_for_head(c));
-        rc = fill(c, pace);
+        rc = h1_fill(c, pace);
         if (rc == 0)
             return head_cut(c);
         if (rc < 0)
@@ -173,8 +167,7 @@ static int frame(struct h1_conn *c, const struct weir_head *head, enum method me
     return 1;
 }
 
-/* A copy of a head's text for the parser, which may read a little past it. */
-static char *keep(struct arena *arena, const char *from, size_t len)
+char *h1_keep(struct arena *arena, const char *from, size_t len)
 {
     char *text = arena_text(arena, len + H1_PAD);
 
@@ -228,7 +221,7 @@ static __attribute__((noinline)) int read_head(struct h1_conn *c, struct weir_he
         c->preface = true;
         return h1_fail(c, WEIR_EVERSION, "HTTP/2 is not spoken here");
     }
-    text = keep(out->arena, c->buf + c->pos, scan.at);
+    text = h1_keep(out->arena, c->buf + c->pos, scan.at);
     if (text == NULL)
         return h1_fail(c, WEIR_ENOMEM, NULL);
     c->pos += (uint32_t)scan.at;
@@ -262,168 +255,9 @@ int h1_read_head(struct http_stream *st, struct weir_head *out, enum method meth
     return rc < 0 ? rc : read_head(c, out, method, &pace);
 }
 
-/* What a malformed body is called on this side. */
-static int bad_body(struct h1_conn *c, const char *reason)
-{
-    return h1_fail(c, c->role == H1_SERVER ? WEIR_EBADBODY : WEIR_EUPBODY, reason);
-}
-
-/* The trailer section behind the last chunk: HTTP_END, HTTP_LATER, < 0. */
-static int take_trailers(struct h1_conn *c)
-{
-    weir_str in = { c->buf + c->pos, c->end - c->pos };
-    struct h1_fault fault = { NULL };
-    struct weir_head *trailers;
-    struct h1_scan scan;
-    ptrdiff_t len;
-    char *text;
-
-    h1_scan_init(&scan);
-    len = chunked_trailers(&scan, in);
-    if (len < 0)
-        return bad_body(c, scan.reason);
-    if (len == 0)
-        return in.len < BUF_SIZE ? HTTP_LATER : bad_body(c, "the trailer section is too large");
-    if (len > 2) {
-        trailers = arena_alloc(c->arena, sizeof *trailers);
-        text = keep(c->arena, in.ptr, (size_t)len);
-        if (trailers == NULL || text == NULL)
-            return h1_fail(c, WEIR_ENOMEM, NULL);
-        head_init(trailers, c->arena, 0);
-        if (h1_parse_trailers(text, &scan, c->limits, trailers,
-                              c->role == H1_SERVER ? WEIR_EBADBODY : WEIR_EUPBODY, &fault) < 0)
-            return bad_body(c, fault.reason);
-        if (trailers->count > 0)
-            c->http.trailers = trailers;
-    }
-    c->pos += (uint32_t)len;
-    c->http.body_done = true;
-    return HTTP_END;
-}
-
-/* Takes all chunk data that is there, moved together in place: what arrived in many small chunks
- * leaves as one piece, and the end of the body is seen with the last of it. */
-static int take_chunks(struct h1_conn *c, weir_str *piece)
-{
-    weir_str in = { c->buf + c->pos, c->end - c->pos }, data;
-    char *start = NULL;
-    size_t len = 0;
-    int rc;
-
-    while ((rc = chunked_next(&c->chunked, &in, &data)) == CHUNKED_DATA) {
-        if (start == NULL)
-            start = (char *)data.ptr;
-        else
-            memmove(start + len, data.ptr, data.len);
-        len += data.len;
-    }
-    c->pos = c->end - (uint32_t)in.len;
-    if (rc < 0)
-        return bad_body(c, c->chunked.reason);
-    if (rc == CHUNKED_TRAILERS) {
-        rc = take_trailers(c);
-        if (rc < 0)
-            return rc;
-    }
-    *piece = (weir_str){ start, len };
-    if (len > 0)
-        return HTTP_PIECE;
-    return c->http.body_done ? HTTP_END : HTTP_LATER;
-}
-
-/* From what has arrived: HTTP_PIECE, HTTP_END, HTTP_LATER, < 0. */
-static int take_piece(struct h1_conn *c, weir_str *piece)
-{
-    size_t there = c->end - c->pos;
-
-    *piece = (weir_str){ NULL, 0 };
-    if (c->http.body_done)
-        return HTTP_END;
-    if (there == 0)
-        return HTTP_LATER;
-    if (c->read_mode == BODY_CHUNKED)
-        return take_chunks(c, piece);
-    if (c->read_mode == BODY_LENGTH) {
-        if (there > c->read_left)
-            there = c->read_left;
-        c->read_left -= there;
-        c->http.body_done = c->read_left == 0;
-    }
-    *piece = (weir_str){ c->buf + c->pos, there };
-    c->http.piece_at = piece->ptr;
-    c->http.room = c->pos; /* heads are copied, and pieces before this one used up */
-    c->pos += (uint32_t)there;
-    return HTTP_PIECE;
-}
-
-/* The peer closed amid a body: the end of it only where the close is what ends it. */
-int h1_body_cut(struct h1_conn *c)
-{
-    if (c->read_mode == BODY_CLOSE && c->net.cut && !c->tunnel) /* anybody may send a FIN */
-        return h1_fail(c, WEIR_EUPCUT, "closed without close_notify");
-    if (c->read_mode == BODY_CLOSE) {
-        c->http.body_done = true;
-        return HTTP_END;
-    }
-    if (c->role == H1_SERVER)
-        return h1_fail(c, WEIR_ECLIENTGONE, "closed amid a request body");
-    return h1_fail(c, WEIR_EUPCUT, NULL);
-}
-
-/* Was a buffer not quite enough for the rest of a body? */
-static inline bool may_gather(const struct h1_conn *c)
-{
-    uint32_t there = c->end - c->pos;
-
-    return c->full && c->cap == BUF_SIZE && c->read_mode == BODY_LENGTH && c->read_left > there &&
-           c->read_left - there < H1_PASS_MIN && stream_readable(&c->net);
-}
-
-/* The end of a body of which the first buffer was not quite enough: it leaves with the rest then,
- * in one call. What goes wrong here goes wrong again when somebody waits for it. */
-static __attribute__((noinline)) void gather(struct h1_conn *c)
-{
-    struct pace look = { .limit = { .at = 0, .err = WEIR_EIDLETIME }, .gap = WEIR_FOREVER };
-    uint32_t there = c->end - c->pos;
-    char *wide = buf_wide_get();
-    ssize_t n;
-
-    if (wide == NULL)
-        return;
-    memcpy(wide + LEAD, c->buf + c->pos, there);
-    c->pos = c->end; /* so that the old one is released */
-    h1_release(c);
-    c->buf = wide;
-    c->cap = BUF_WIDE;
-    c->pos = LEAD;
-    c->end = LEAD + there;
-    n = stream_read(&c->net, wide + c->end, BUF_WIDE - c->end, &look);
-    c->end += n > 0 ? (uint32_t)n : 0;
-    c->full = false;
-}
-
-int h1_read_body(struct http_stream *st, weir_str *piece, struct pace *pace)
-{
-    struct h1_conn *c = h1_of(st);
-    int rc;
-
-    if (pace == NULL && may_gather(c))
-        gather(c);
-    for (;;) {
-        rc = take_piece(c, piece);
-        if (rc != HTTP_LATER || pace == NULL)
-            return rc;
-        rc = fill(c, pace);
-        if (rc == 0)
-            return h1_body_cut(c);
-        if (rc < 0)
-            return rc;
-    }
-}
-
 bool h1_poll(struct h1_conn *c)
 {
     struct pace pace = { .limit = { .at = 0, .err = WEIR_EIDLETIME }, .gap = WEIR_FOREVER };
 
-    return h1_buffered(c) || (stream_readable(&c->net) && fill(c, &pace) != WEIR_EIDLETIME);
+    return h1_buffered(c) || (stream_readable(&c->net) && h1_fill(c, &pace) != WEIR_EIDLETIME);
 }
