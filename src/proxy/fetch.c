@@ -192,7 +192,7 @@ static struct weir_session *begin_run(struct weir_session *s, struct fetch *f, w
         sub->down->framing.mode = BODY_LENGTH; /* a pooled connection is looked at before */
     sub->client = s->client;
     sub->ctx = f;
-    sub->id = s->id;
+    sub->number = s->number;
     sub->started = rt_now();
     sub->req = f->req;
     sub->limit = scope_limit(deadline_min(until, s->limit), WEIR_ETIMEOUT);

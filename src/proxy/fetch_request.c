@@ -62,8 +62,10 @@ struct weir_head *weir_new_request(struct weir_session *s, const char *method, c
 {
     struct fetch *f = weir_alloc(s, sizeof *f);
 
-    if (f == NULL)
+    if (f == NULL) {
+        head_init(&s->res, &s->arena, 0);
         return &s->res; /* never NULL; the phase fails anyway */
+    }
     *f = (struct fetch){ .next = s->fetches };
     s->fetches = f;
     head_init(&f->req, &s->arena, 0);

@@ -59,11 +59,16 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-uint64_t request_id_next(void)
+uint64_t request_number(void)
 {
     struct local *l = rt_local(RT_LOCAL_PROXY);
 
-    return mix(l->numbers++ ^ seed);
+    return l->numbers++;
+}
+
+uint64_t request_id(uint64_t number)
+{
+    return mix(number ^ seed);
 }
 
 weir_str http_date_now(void)

@@ -12,8 +12,10 @@
 int local_start(void);
 void local_stop(void);
 
-/* A number for a request: never twice in a process, not to be guessed from the last one. */
-uint64_t request_id_next(void);
+/* A number for a request, never twice in a process; and its id: just as unique, and not to be
+ * guessed from the last one. */
+uint64_t request_number(void);
+uint64_t request_id(uint64_t number);
 #define REQUEST_ID_FORMAT "%016" PRIx64
 
 /* The current value of Date (RFC 9110 6.6.1); valid until this code blocks. */

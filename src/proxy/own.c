@@ -82,7 +82,7 @@ static bool copy_request(struct own *o, struct weir_session *from)
     struct weir_session *s = &o->session;
 
     o->client = *from->client;
-    s->id = from->id;
+    s->number = from->number;
     s->service = from->service;
     copy_head(&s->req, &from->req);
     return whole(&s->req, &from->req) && copy_body(s, from);
@@ -110,7 +110,7 @@ struct weir_session *weir_session_new(struct weir_session *from)
     s->down = &o->nobody;
     s->down->body_done = true;
     s->client = &o->client;
-    s->id = request_id_next();
+    s->number = request_number();
     s->started = rt_now();
     s->limit = NEVER;
     if (from != NULL && !copy_request(o, from)) {

@@ -12,7 +12,7 @@ static void log_id(struct log_record *r, const struct weir_session *s)
 {
     char id[17];
 
-    snprintf(id, sizeof id, REQUEST_ID_FORMAT, s->id);
+    snprintf(id, sizeof id, REQUEST_ID_FORMAT, request_id(s->number));
     log_str(r, "id", (weir_str){ id, 16 });
 }
 

@@ -86,7 +86,7 @@ static weir_dur next_wait(struct weir_session *s)
     weir_dur most = base * MIN(doubled, MOST_WAITS);
 
     s->waits++;
-    return most / 2 + (weir_dur)(request_id_next() % ((uint64_t)most / 2 + 1));
+    return most / 2 + (weir_dur)(request_id(request_number()) % ((uint64_t)most / 2 + 1));
 }
 
 int retry_back_off(struct weir_session *s)

@@ -54,12 +54,12 @@ struct weir_session *session_begin(struct service *svc, struct http_stream *down
     memset(&s->ctx, 0, offsetof(struct weir_session, req) - offsetof(struct weir_session, ctx));
     arena_init(&s->arena, rest, REQUEST_ROOM - sizeof *s);
     head_init(&s->req, &s->arena, 0);
-    s->up_req.failed = s->up_res.failed = 0;
+    s->res.failed = s->up_req.failed = s->up_res.failed = 0;
     s->tried.count = 0;
     s->service = svc;
     s->down = down;
     s->client = client;
-    s->id = request_id_next();
+    s->number = request_number();
     s->started = rt_now();
     s->limit = deadline_in(s->started, svc->request_timeout, WEIR_EREQUESTTIME);
     s->max_body = svc->max_body;
@@ -136,7 +136,7 @@ const struct weir_head *weir_request(struct weir_session *s)
 
 weir_str weir_request_id(struct weir_session *s)
 {
-    return weir_printf(s, REQUEST_ID_FORMAT, s->id);
+    return weir_printf(s, REQUEST_ID_FORMAT, request_id(s->number));
 }
 
 weir_str weir_client(struct weir_session *s)

@@ -36,7 +36,7 @@ struct weir_session {
     const struct service *service;
     struct http_stream *down;
     const struct addr *client;
-    uint64_t id;
+    uint64_t number;       /* local.h */
     int64_t started;       /* monotonic */
     struct deadline limit; /* of the whole request */
     uint64_t max_body;
@@ -49,7 +49,6 @@ struct weir_session {
     void *ctx;
     struct deferred *deferred; /* newest first */
 
-    struct weir_head res;         /* what was sent to the client, or is about to be */
     const struct weir_head *told; /* the final head sent to the client; NULL: none */
     int status;                   /* of that head, 0: none */
 
@@ -122,6 +121,7 @@ struct weir_session {
     /* Set before anything looks at it, but that `failed` of heads and what tells how many there are
      * are cleared. */
     struct weir_head req;            /* the client's */
+    struct weir_head res;            /* what was sent to it, or is about to be */
     struct weir_head up_req, up_res; /* of this try, as the peer */
     struct weir_peer peer;
     struct tried tried;
