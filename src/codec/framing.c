@@ -49,8 +49,9 @@ static enum verdict read_length(const struct weir_head *h, uint64_t *length, str
 
 /* All Transfer-Encoding lines together are one list (RFC 9110 5.3). Splitting at commas is enough:
  * only the list that is the single word "chunked" is accepted, so what a quoted string may hide
- * decides no more than which status refuses it. */
-static enum verdict read_codings(const struct weir_head *h, struct h1_fault *fault)
+ * decides no more than which status refuses it. (Apart: most messages have none.) */
+static __attribute__((noinline)) enum verdict read_codings(const struct weir_head *h,
+                                                           struct h1_fault *fault)
 {
     unsigned codings = 0, chunked = 0;
     bool chunked_last = false;

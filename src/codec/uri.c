@@ -42,8 +42,8 @@ static int check_bytes(weir_str text, const char *readable, struct h1_fault *fau
 }
 
 /* scheme "://" authority path-abempty ["?" query], for the two schemes a proxy serves. */
-static int parse_absolute(weir_str text, const char *readable, struct target *out,
-                          struct h1_fault *fault)
+static SELDOM int parse_absolute(weir_str text, const char *readable, struct target *out,
+                                 struct h1_fault *fault)
 {
     const char *p = text.ptr, *end = p + text.len;
     size_t scheme = 0;
@@ -70,7 +70,7 @@ static int parse_absolute(weir_str text, const char *readable, struct target *ou
     return check_bytes(out->path, readable, fault);
 }
 
-static int parse_authority(weir_str text, struct target *out, struct h1_fault *fault)
+static SELDOM int parse_authority(weir_str text, struct target *out, struct h1_fault *fault)
 {
     out->form = TARGET_AUTHORITY;
     out->authority = text;
@@ -118,7 +118,7 @@ static bool is_port(weir_str text)
 }
 
 /* "[" IPv6address "]"; no zone, and none of the future forms of RFC 3986. */
-static bool is_ipv6(weir_str text)
+static SELDOM bool is_ipv6(weir_str text)
 {
     char z[INET6_ADDRSTRLEN];
     struct in6_addr addr;
