@@ -110,7 +110,6 @@ int head_copy_end_to_end(struct weir_head *dst, const struct weir_head *src, str
 {
     weir_str names[NOMINATED_MAX];
     size_t n = nominated(src, names);
-
     struct field *to;
 
     *dst = *src;
@@ -118,8 +117,11 @@ int head_copy_end_to_end(struct weir_head *dst, const struct weir_head *src, str
     dst->cap = src->count + 8; /* what a proxy adds, without a second array */
     dst->present = src->present & ~hop_by_hop;
     dst->fields = to = arena_alloc(arena, dst->cap * sizeof(*dst->fields));
-    if (to == NULL)
+    if (to == NULL) {
+        dst->count = dst->cap = 0;
+        dst->present = 0;
         return WEIR_ENOMEM;
+    }
     for (uint32_t i = 0; i < src->count; i++) {
         const struct field *f = &src->fields[i];
         bool stays = hop_by_hop >> f->id & 1 || (n > 0 && is_among(src, f, names, n));

@@ -22,6 +22,8 @@ void h1_release(struct h1_conn *c)
         free(c->buf);
     c->buf = NULL;
     c->pos = c->end = c->cap = 0;
+    c->http.piece_at = NULL; /* what lay in it is gone, and so is the room in front */
+    c->http.room = 0;
 }
 
 int h1_fail(struct h1_conn *c, int err, const char *fault)
