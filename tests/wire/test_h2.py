@@ -354,8 +354,9 @@ def test_the_rest_of_a_window_is_used(weir, origin):
 
 
 @pytest.mark.parametrize("end", [
-    None, lambda n: data(n, b"y", True), lambda n: data(n, b"", True),
-    lambda n: headers(n, [("x-t", "1")])], ids=["none", "of its last piece", "alone", "trailers"])
+    lambda c, st: None, lambda c, st: c.upload(st, b"y"), lambda c, st: c.upload(st, b""),
+    lambda c, st: c.send(headers(st.number, [("x-t", "1")]))],
+    ids=["none", "of its last piece", "alone", "trailers"])
 def test_used_bodies_leave_the_window_to_others(weir, origin, end):
     """A hundred requests that run for long, each with a body that was used up: together they are
     more than the window of their connection."""
@@ -367,7 +368,7 @@ def test_used_bodies_leave_the_window_to_others(weir, origin, end):
     streams = [c.request("POST", "/", end=False) for _ in range(100)]
     for st in streams:
         c.upload(st, b"x" * 11000, False)
-        c.send(end(st.number) if end else b"")
+        end(c, st)
     assert not any(st.over for st in streams)
 
 
